@@ -1,0 +1,1 @@
+"""An SMSC that runs on an engineer's machine: accounts, receipts, faults, handsets."""
