@@ -1,0 +1,227 @@
+"""A database engine with its own threads: the only place in the gateway that has any.
+
+``write`` functions run on one writer thread. Those that wait together share one transaction and one commit (group
+commit): what costs most in a durable write is the flush, not the statement. A function that fails does not harm the
+others: the group is rolled back and each function is run again in a transaction of its own, so a write function must
+have no effect but on its connection, and must be ready to run twice.
+
+``read`` functions run on a small pool of reader threads.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.errors import StoreError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: The most write functions in one transaction. Past some hundred the flush is no longer what costs.
+GROUP_LIMIT = 256
+#: How long SQLite waits for another process's lock before it gives up, in milliseconds.
+SQLITE_BUSY_MS = 10_000
+
+
+class ThreadBridge(Protocol):
+    """The part of the reactor that brings a result back from a thread."""
+
+    def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None: ...
+
+
+@dataclass(slots=True)
+class _Job:
+    desc: str
+    run: Callable[[Connection], Any]
+    done: Deferred[Any]
+
+
+def make_engine(
+    url: str, *, readers: int = 4, read_only: bool = False, connect_args: dict[str, Any] | None = None
+) -> Engine:
+    """An engine with the settings that durability asks for: SQLite in WAL mode with synchronous=FULL."""
+    parsed = sa.make_url(url)
+    arguments = dict(connect_args or {})
+    if parsed.get_backend_name() == "sqlite":
+        memory = parsed.database in (None, "", ":memory:")
+        if memory:
+            engine = sa.create_engine(
+                url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False, **arguments}
+            )
+        else:
+            if not read_only:
+                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+            engine = sa.create_engine(
+                url,
+                poolclass=sa.QueuePool,
+                pool_size=readers + 1,
+                max_overflow=0,
+                connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000, **arguments},
+            )
+        _tune_sqlite(engine, wal=not memory and not read_only, read_only=read_only)
+        return engine
+    return sa.create_engine(
+        url, pool_size=readers + 1, max_overflow=0, pool_pre_ping=True, pool_recycle=1800, connect_args=arguments
+    )
+
+
+def _tune_sqlite(engine: Engine, *, wal: bool, read_only: bool) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        # SQLAlchemy begins transactions, not the driver: a read must not become a write half-way (SQLITE_BUSY).
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
+        if wal:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA cache_size = -16000")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("motcua_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+class Database:
+    """One database, used from the reactor thread. Every method returns a Deferred that fires there.
+
+    Errors of the database arrive as :class:`StoreError` with the driver's error as its cause; errors that a function
+    raises itself arrive as they are.
+    """
+
+    def __init__(
+        self, bridge: ThreadBridge, url: str, *, readers: int = 2, read_only: bool = False, engine: Engine | None = None
+    ) -> None:
+        self.engine = engine or make_engine(url, readers=readers, read_only=read_only)
+        self.backend: str = self.engine.dialect.name
+        self._bridge = bridge
+        self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._depth = 0
+        self._threads: list[threading.Thread] = []
+        if not read_only:
+            self._start(self._write_loop, "db-writer")
+        for number in range(readers):
+            self._start(self._read_loop, f"db-reader-{number}")
+
+    def _start(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    @property
+    def depth(self) -> int:
+        """How many functions wait or run: what back-pressure looks at."""
+        return self._depth
+
+    def run(
+        self, desc: str, fn_txn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Run a writing function; the Deferred fires after the commit. The function may be run twice, see the module."""
+        return self._enqueue(self._writes, desc, lambda connection: fn_txn(connection, *args, **kwargs))
+
+    def read(
+        self, desc: str, fn_txn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Run a reading function on a reader thread."""
+        return self._enqueue(self._reads, desc, lambda connection: fn_txn(connection, *args, **kwargs))
+
+    def _enqueue(self, jobs: queue.SimpleQueue[_Job | None], desc: str, run: Callable[[Connection], T]) -> Deferred[T]:
+        done: Deferred[T] = Deferred()
+        if self._closed:
+            done.errback(StoreError(f"{desc}: the database is closed. The daemon is stopping"))
+            return done
+        self._depth += 1
+        jobs.put(_Job(desc, run, done))
+        return done
+
+    def close(self) -> None:
+        """Finish what is queued, then stop the threads. Blocks until they have ended."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writes.put(None)
+        for _ in self._threads:
+            self._reads.put(None)
+        for thread in self._threads:
+            thread.join(timeout=30)
+        self.engine.dispose()
+
+    # -- threads ------------------------------------------------------------------------------------------------
+
+    def _write_loop(self) -> None:
+        stopping = False
+        while not stopping:
+            group: list[_Job] = []
+            job = self._writes.get()
+            while job is not None:
+                group.append(job)
+                if len(group) >= GROUP_LIMIT:
+                    break
+                try:
+                    job = self._writes.get_nowait()
+                except queue.Empty:
+                    break
+            stopping = job is None
+            if group:
+                self._finish(self._run_group(group))
+
+    def _read_loop(self) -> None:
+        while (job := self._reads.get()) is not None:
+            self._finish([(job, self._run_one(job, write=False))])
+
+    def _run_group(self, group: Sequence[_Job]) -> list[tuple[_Job, object]]:
+        if len(group) > 1:
+            try:
+                with self._begin(write=True) as connection:
+                    results = [job.run(connection) for job in group]
+                return list(zip(group, results, strict=True))
+            except Exception:  # noqa: BLE001 - one of them failed: each runs alone and gets its own error
+                return [(job, self._run_one(job, write=True)) for job in group]
+        return [(job, self._run_one(job, write=True)) for job in group]
+
+    def _run_one(self, job: _Job, *, write: bool) -> object:
+        try:
+            with self._begin(write=write) as connection:
+                return job.run(connection)
+        except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
+            wrapped = StoreError(f"{job.desc}: {_first_line(error)}")
+            wrapped.__cause__ = error
+            return Failure(wrapped)
+        except Exception:  # noqa: BLE001 - the edge between threads: the caller's Deferred gets it with its traceback
+            return Failure()
+
+    def _begin(self, *, write: bool) -> Any:
+        engine = self.engine.execution_options(motcua_write=True) if write else self.engine
+        return engine.begin()
+
+    def _finish(self, results: list[tuple[_Job, object]]) -> None:
+        self._bridge.callFromThread(self._fire, results)
+
+    def _fire(self, results: list[tuple[_Job, object]]) -> None:
+        self._depth -= len(results)
+        for job, result in results:
+            job.done.callback(result)  # a Failure starts the errback chain
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__

@@ -1,0 +1,466 @@
+"""YAML → frozen models. Unknown keys are refused; every fault names its YAML path and the remedy.
+
+Each setting has a default with its reason in its description; ``config/gateway.yaml`` and docs/settings.md show them.
+Secrets are written as ``{env: NAME}`` or ``{file: PATH}``; a literal is accepted for tests and the demo.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date, datetime, time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gateway.errors import ConfigError
+from gateway.model import ChargeDecision, DossierState, MessageKind
+
+
+class Settings(BaseModel):
+    """Base of all sections: immutable, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _secret(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"env"}:
+        name = str(value["env"])
+        if name not in os.environ:
+            raise ValueError(f"the environment variable {name} is not set")
+        return os.environ[name]
+    if isinstance(value, dict) and set(value) == {"file"}:
+        path = Path(str(value["file"]))
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"the secret file {path} cannot be read: {error.strerror}") from error
+    if isinstance(value, dict):
+        raise ValueError("write {env: NAME}, {file: PATH} or the value itself")
+    return value
+
+
+Secret = Annotated[str, BeforeValidator(_secret), Field(repr=False)]
+
+
+class StoreSettings(Settings):
+    """The gateway's own database."""
+
+    url: Secret = Field(
+        "sqlite:///var/motcua.sqlite3", description="SQLAlchemy URL; postgresql+psycopg://… for several nodes"
+    )
+    readers: int = Field(2, ge=1, le=32, description="reader threads; two are enough for reports beside the hot path")
+
+
+class LogSettings(Settings):
+    format: Literal["console", "json"] = Field("console", description="json for a log collector")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug shows every PDU's event")
+    file: Path | None = Field(None, description="default: standard error, as a service manager expects")
+
+
+class ClockSettings(Settings):
+    business_file: Path | None = Field(
+        None, description="demonstrations and exercises only: business time is read from this file; default: real time"
+    )
+
+
+class BindMode(StrEnum):
+    TRANSMITTER = "transmitter"
+    RECEIVER = "receiver"
+    TRANSCEIVER = "transceiver"
+    PAIR = "pair"  # one transmitter and one receiver
+
+
+class ReceiptSettings(Settings):
+    """How this SMSC writes delivery receipts."""
+
+    id_base: Literal["as_given", "response_hex", "receipt_hex", "either"] = Field(
+        "either",
+        description="how the id in the receipt relates to the one in submit_sm_resp: as_given; response_hex = response hex, "
+        "receipt decimal; receipt_hex = the reverse; either tries as given first, then both (safe: keys are per operator)",
+    )
+    prefer: Literal["tlv", "text"] = Field("tlv", description="which wins when TLVs and text disagree")
+    recognise_without_esm_class: bool = Field(
+        False, description="take a deliver_sm whose text reads as a receipt for one; off: a citizen could forge one"
+    )
+    utc_offset_hours: float = Field(7.0, ge=-12, le=14, description="time zone of 'done date'; Vietnam")
+
+
+class StatusAction(StrEnum):
+    RETRY = "retry"  # give back, try again at once on any bind
+    DELAY = "delay"  # try again after retry_delay_s
+    FAIL = "fail"  # final: rejected
+    THROTTLE = "throttle"  # pause the bind, keep order
+    PARK = "park"  # stop the bind and alert
+    ALERT = "alert"  # final: rejected, and alert
+
+
+class BindSettings(Settings):
+    """One SMPP bind (or a transmitter+receiver pair) to one SMSC address."""
+
+    name: str = Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")
+    host: str
+    port: int = Field(2775, ge=1, le=65535, description="2775 is the registered SMPP port")
+    mode: BindMode = Field(BindMode.TRANSCEIVER, description="one connection both ways")
+    system_id: str = Field(max_length=15)
+    password: Secret = Field("", max_length=64, description="SMPP allows 8 characters; some operators take more")
+    system_type: str = Field("", max_length=12, description="as the operator says; usually empty")
+    interface_version: int = Field(0x34, description="0x33, 0x34 or 0x50; 3.4 is what operators run")
+    address_range: str = Field("", max_length=40, description="for receivers, as the operator says")
+    window: int = Field(10, ge=1, le=5000, description="submit_sm without an answer; what a crash leaves in doubt")
+    enquire_link_interval_s: float = Field(30.0, gt=0, le=3600, description="silence after which the link is probed")
+    response_timeout_s: float = Field(10.0, gt=0, le=600, description="then the submit is in doubt")
+    session_init_timeout_s: float = Field(10.0, gt=0, le=600, description="connect and bind")
+    inactivity_timeout_s: float | None = Field(None, description="unbind when idle this long; default: stay bound")
+    reconnect_min_s: float = Field(1.0, gt=0, description="first wait after a lost link")
+    reconnect_max_s: float = Field(60.0, gt=0, description="longest wait; doubles up to it, with jitter")
+    source_ton_alphanumeric: int = Field(5, ge=0, le=255)
+    source_npi_alphanumeric: int = Field(0, ge=0, le=255)
+    source_ton_shortcode: int = Field(3, ge=0, le=255, description="3 network specific; some want 6 abbreviated or 0")
+    source_npi_shortcode: int = Field(0, ge=0, le=255)
+    dest_ton: int = Field(1, ge=0, le=255, description="1 international")
+    dest_npi: int = Field(1, ge=0, le=255, description="1 ISDN")
+    service_type: str = Field("", max_length=5)
+    long_message: Literal["udh8", "udh16", "sar", "payload"] = Field("udh8", description="what every SMSC understands")
+    default_alphabet: Literal["gsm7", "ascii", "latin1"] = Field(
+        "gsm7", description="what data_coding 0 means at this SMSC, both ways; GSM 7-bit unpacked"
+    )
+    receipts: ReceiptSettings = Field(default_factory=ReceiptSettings)
+    status_actions: dict[int, StatusAction] = Field(
+        default_factory=dict,
+        description="what to do on a command_status of submit_sm_resp; overrides the built-in table",
+    )
+    retry_delay_s: float = Field(60.0, gt=0, description="for the action delay")
+    send_user_message_reference: bool = Field(
+        True, description="lets a receipt find a message whose answer was lost; not sent to peers before 3.4"
+    )
+
+    @field_validator("interface_version", mode="after")
+    @classmethod
+    def _known_version(cls, value: int) -> int:
+        if value not in (0x33, 0x34, 0x50):
+            raise ValueError("SMPP versions are 0x33, 0x34 and 0x50")
+        return value
+
+    @model_validator(mode="after")
+    def _backoff(self) -> BindSettings:
+        if self.reconnect_max_s < self.reconnect_min_s:
+            raise ValueError("reconnect_max_s is below reconnect_min_s")
+        return self
+
+
+class OperatorSettings(Settings):
+    """One operator: its binds, its licence, and which numbers are its own."""
+
+    carriers: tuple[str, ...] = Field((), description="operators' names in the prefix table whose numbers go here")
+    default: bool = Field(False, description="takes the numbers of carriers that nobody lists")
+    licence_parts_per_s: int = Field(
+        50, ge=1, le=100_000, description="licensed submit_sm per second per system_id; 50 is a usual contract"
+    )
+    charging: str = Field("none", description="name of a charging profile")
+    binds: tuple[BindSettings, ...] = Field(min_length=1)
+
+
+class SourceSettings(Settings):
+    """One agency database behind the contract view."""
+
+    url: Secret = Field(description="SQLAlchemy URL with a read-only account")
+    view: str = Field(
+        "v_motcua_dossier", pattern=r"^[A-Za-z_][A-Za-z0-9_.$]*$", description="name of the contract view"
+    )
+    columns: dict[str, str] = Field(default_factory=dict, description="contract column: the view's own name")
+    statuses: dict[str, DossierState] = Field(
+        default_factory=dict, description="the software's status words: our states"
+    )
+    result_steps: tuple[str, ...] = Field(
+        ("Trả kết quả",), description="steps at which the result waits at the counter"
+    )
+    time_zone: str = Field("Asia/Ho_Chi_Minh", description="of datetimes in the view that carry no offset")
+    codes: tuple[str, ...] = Field(
+        (), description="regular expressions of receipt codes kept here; a match is asked first"
+    )
+    poll_interval_s: float = Field(5.0, gt=0, description="detection stays below 10 s")
+    poll_overlap_s: float = Field(
+        120.0, ge=0, description="re-read this much: rows committed late keep their older updated_at"
+    )
+    poll_batch: int = Field(2000, ge=1, le=100_000, description="rows in one query; bounds memory")
+    announce_from: datetime | None = Field(None, description="announce nothing older; default: the first poll")
+    connect_timeout_s: float = Field(5.0, gt=0)
+    poll_timeout_s: float = Field(
+        30.0, gt=0, description="a poll may be slow, a dead database may not hold it for ever"
+    )
+    lookup_timeout_s: float = Field(3.0, gt=0, description="a citizen's answer is due within about five seconds")
+    pool: int = Field(2, ge=1, le=32, description="connections; agencies' databases are small")
+
+
+class AgencySettings(Settings):
+    """One agency, by its code in the view."""
+
+    active_from: date | None = Field(None, description="notices from this day on; default: at once")
+    active_to: date | None = Field(None, description="last day of notices; default: no end")
+    same_day_exempt: bool | None = Field(None, description="default: notices.same_day_exempt")
+    name: str | None = Field(None, description="short name for the texts; default: the view's agency_name")
+
+
+class NightSettings(Settings):
+    start: time = Field(time(21, 0), description="notices arising from here …")
+    end: time = Field(time(7, 0), description="… wait until here")
+
+
+class ApologySettings(Settings):
+    enabled: bool = Field(True)
+    at: time = Field(time(17, 30), description="by the official letter 998/UBND")
+    until: time = Field(
+        time(20, 0), description="a daemon that starts late still sends until here, else the run is recorded as missed"
+    )
+    horizon: Literal["next_calendar_day", "next_working_day"] = Field(
+        "next_calendar_day", description="as the letter says"
+    )
+    include_clock_stopped: bool = Field(False, description="a stopped clock cannot be late")
+
+
+class NoticeSettings(Settings):
+    """Outgoing notices."""
+
+    brandname: str = Field(
+        "MotcuaSMS", min_length=1, max_length=11, description="registered with every operator; 11 characters at most"
+    )
+    template_version: str = Field("rollout_2017", description="dated set of texts: rollout_2017 or pilot_2016")
+    accents: Literal["fold", "keep"] = Field("fold", description="fold: unaccented GSM 7-bit; keep: UCS-2")
+    max_parts: int = Field(3, ge=1, le=10, description="a longer text is refused: its template does not fit")
+    hold_s: float = Field(600.0, ge=0, description="time in which a mistaken state change cancels its notice")
+    night: NightSettings | None = Field(default_factory=NightSettings, description="null: send at any hour")
+    same_day_exempt: bool = Field(True, description="dossiers received and due on one day are not notified (998/UBND)")
+    agencies_default_active: bool = Field(True, description="false: only agencies listed under 'agencies' are notified")
+    enabled: tuple[MessageKind, ...] = Field(
+        (MessageKind.RESULT_READY, MessageKind.SUPPLEMENT_NEEDED, MessageKind.APOLOGY_DUE_TOMORROW),
+        description="the three notices of the letters; others need their own template",
+    )
+    apology: ApologySettings = Field(default_factory=ApologySettings)
+    reannounce_after_s: float = Field(
+        86_400.0,
+        ge=0,
+        description="a dossier that left the announced state at least this long is announced again on its return",
+    )
+    validity_s: float = Field(
+        172_800.0, gt=0, description="a notice that could not leave in two days is expired, not sent stale"
+    )
+    holidays: dict[date, bool] = Field(
+        default_factory=dict, description="override of the calendar: true = day off, false = working day"
+    )
+
+
+class QueryServiceSettings(Settings):
+    """One keyword on one or more shortcodes."""
+
+    name: str = "mckh"
+    shortcodes: tuple[str, ...] = Field(("8083",), min_length=1)
+    keyword: str = Field("MCKH", pattern=r"^[A-Z]{2,20}$")
+    national_code: str = Field(
+        r"^(?:\d{3}\.\d{2}\.\d{2}\.[A-Z]\d{2}|[A-Z]\d{2}(?:\.\d{1,3}){0,3})-\d{6}-\d{4,7}$",
+        description="Thông tư 01/2018, Art. 19",
+    )
+    digits: tuple[int, ...] = Field((10,), description="lengths of all-digit codes")
+    reply_deadline_s: float = Field(
+        5.0, gt=0, description="the shortest deadline that operators set; then the temporary-failure reply"
+    )
+
+    @field_validator("national_code")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
+class DecisionSettings(Settings):
+    """What a query costs, by what became of it."""
+
+    found: ChargeDecision = ChargeDecision.CHARGE
+    unknown_code: ChargeDecision = Field(ChargeDecision.CHARGE, description="the query was answered")
+    bad_syntax: ChargeDecision = Field(ChargeDecision.NO_CHARGE, description="nothing was looked up")
+    temporary_failure: ChargeDecision = Field(ChargeDecision.NO_CHARGE, description="our fault")
+
+
+class TariffRow(Settings):
+    prefix: str = Field(pattern=r"^\d+$", description="of the shortcode; the longest match wins")
+    start: date = Field(alias="from")
+    amount_vnd: int = Field(ge=0)
+
+
+class TlvField(Settings):
+    """A TLV that a charging profile writes or reads."""
+
+    tag: int = Field(ge=0, le=0xFFFF)
+    type: Literal["integer", "cstring", "octets"] = "cstring"
+    octets: int = Field(1, ge=1, le=8, description="length of an integer")
+
+
+class ChargingProfile(Settings):
+    """Where one operator wants the decision, the link to the MO, and where it tells the outcome."""
+
+    decision_tlv: TlvField | None = Field(None, description="receives the decision's value")
+    decision_service_type: bool = Field(False, description="write the decision's value to service_type")
+    decision_values: dict[ChargeDecision, str] = Field(
+        default_factory=lambda: {ChargeDecision.CHARGE: "1", ChargeDecision.NO_CHARGE: "0", ChargeDecision.REFUND: "2"}
+    )
+    link_tlv: TlvField | None = Field(None, description="receives the MO's SMSC message id")
+    mo_id_tlv: TlvField | None = Field(
+        None, description="TLV of the deliver_sm that holds the MO's id; default: receipted_message_id"
+    )
+    outcome_statuses: dict[int, Literal["charged", "not_charged", "refunded", "insufficient_balance", "unknown"]] = (
+        Field(default_factory=dict, description="command_status of submit_sm_resp → outcome")
+    )
+    outcome_of_ok: Literal["by_decision", "unknown"] = Field(
+        "by_decision",
+        description="by_decision: ESME_ROK means that the operator did as told; unknown: wait for another sign",
+    )
+
+
+class ChargingSettings(Settings):
+    profiles: dict[str, ChargingProfile] = Field(default_factory=lambda: {"none": ChargingProfile()})
+    decisions: DecisionSettings = Field(default_factory=DecisionSettings)
+    tariff: tuple[TariffRow, ...] = Field(
+        (TariffRow.model_validate({"prefix": "80", "from": date(2012, 1, 1), "amount_vnd": 1000}),),
+        description="dated; 80xx costs 1,000 VND",
+    )
+
+
+class QuerySettings(Settings):
+    services: tuple[QueryServiceSettings, ...] = Field(default_factory=lambda: (QueryServiceSettings(),))
+    foreign_keywords: Literal["answer", "ignore"] = Field(
+        "answer", description="answer: the bad-syntax reply; ignore: the shortcode's other services answer"
+    )
+    per_sender_per_day: int = Field(100, ge=1, description="then the too-many reply once; protects agencies' databases")
+    assembly_timeout_s: float = Field(
+        300.0, gt=0, description="a long text whose parts do not all come is answered as bad syntax"
+    )
+
+
+class DoubtSettings(Settings):
+    """Invariant 3: what becomes of a message whose answer was lost."""
+
+    wait_s: float = Field(900.0, gt=0, description="time in which a receipt may still settle it")
+    notices: Literal["resend_once", "hold"] = Field("resend_once", description="marked as possible duplicate")
+    replies: Literal["hold"] = Field("hold", description="charged replies are never resent blindly")
+
+
+class RetentionSettings(Settings):
+    receipt_wait_s: float = Field(
+        259_200.0, gt=0, description="accepted messages without a receipt close after three days"
+    )
+    waiting_receipt_s: float = Field(
+        86_400.0, gt=0, description="a receipt that matches nothing is an orphan after this"
+    )
+
+
+class GatewaySettings(Settings):
+    """The whole configuration file."""
+
+    node: str = Field("node-1", pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="unique among the daemons on one store")
+    lease_s: float = Field(20.0, gt=0, description="a dead node's work is taken over after this")
+    drain_timeout_s: float = Field(15.0, gt=0, description="on SIGTERM: time to wait for open answers")
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    clock: ClockSettings = Field(default_factory=ClockSettings)
+    operators: dict[str, OperatorSettings] = Field(min_length=1)
+    sources: dict[str, SourceSettings] = Field(default_factory=dict)
+    agencies: dict[str, AgencySettings] = Field(default_factory=dict)
+    notices: NoticeSettings = Field(default_factory=NoticeSettings)
+    queries: QuerySettings = Field(default_factory=QuerySettings)
+    charging: ChargingSettings = Field(default_factory=ChargingSettings)
+    doubt: DoubtSettings = Field(default_factory=DoubtSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> GatewaySettings:
+        if sum(operator.default for operator in self.operators.values()) > 1:
+            raise ValueError("operators: only one may have 'default: true'")
+        names = [bind.name for operator in self.operators.values() for bind in operator.binds]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"operators: bind names must differ; used twice: {', '.join(repeated)}")
+        for key, operator in self.operators.items():
+            if operator.charging != "none" and operator.charging not in self.charging.profiles:
+                raise ValueError(
+                    f"operators.{key}.charging: there is no profile '{operator.charging}' under charging.profiles"
+                )
+        return self
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping: the second would silently win."""
+
+
+def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", key_node.start_mark)
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def load_settings(path: Path) -> GatewaySettings:
+    """Read and validate a configuration file. Relative paths in it are relative to its own folder's parent or cwd as given.
+
+    Raises:
+        ConfigFaults: with one :class:`ConfigError` for each fault.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigFaults(
+            [ConfigError(str(path), f"cannot be read ({error.strerror})", "Name an existing file with --config")]
+        ) from error
+    try:
+        values = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        what = str(getattr(error, "problem", None) or "not YAML")
+        raise ConfigFaults(
+            [ConfigError(where, what, "Correct the line; indentation is two spaces, no tabs")]
+        ) from error
+    if not isinstance(values, dict):
+        raise ConfigFaults([ConfigError(str(path), "is empty or not a mapping", "Start from config/gateway.yaml")])
+    return parse_settings(values)
+
+
+def parse_settings(values: dict[str, Any]) -> GatewaySettings:
+    """Validate a mapping as read from YAML. Raises :class:`ConfigFaults`."""
+    try:
+        return GatewaySettings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigFaults([_fault(detail) for detail in error.errors()]) from error
+
+
+class ConfigFaults(Exception):
+    """The configuration has faults; the daemon does not start."""
+
+    def __init__(self, faults: list[ConfigError]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+_REMEDIES = {
+    "extra_forbidden": "Remove it or correct its spelling; docs/settings.md lists the keys",
+    "missing": "Add it; docs/settings.md describes it",
+}
+
+
+def _fault(detail: Any) -> ConfigError:
+    path = ".".join(str(part) for part in detail["loc"]) or "(whole file)"
+    kind = str(detail["type"])
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    what = {"extra_forbidden": "unknown key", "missing": "is required and missing"}.get(kind, message)
+    return ConfigError(path, what, _REMEDIES.get(kind, "Correct the value; docs/settings.md describes it"))
