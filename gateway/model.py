@@ -217,6 +217,7 @@ class NewMessage:
     procedure_code: str = ""
     mo_id: int | None = None
     charge_decision: ChargeDecision | None = None
+    charge_link: str | None = None  # replies: the MO's SMSC message id, which ties the reply to the charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,7 @@ class ClaimedMessage:
     mo_id: int | None
     charge_decision: ChargeDecision | None
     expires_at: datetime | None
+    charge_link: str | None = None  # replies: the MO's SMSC message id
 
 
 @dataclass(frozen=True, slots=True)

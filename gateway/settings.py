@@ -320,6 +320,16 @@ class ChargingProfile(Settings):
         "by_decision",
         description="by_decision: ESME_ROK means that the operator did as told; unknown: wait for another sign",
     )
+    outcome_errors: dict[str, Literal["charged", "not_charged", "refunded", "insufficient_balance", "unknown"]] = Field(
+        default_factory=dict,
+        description="err code of the reply's delivery receipt → outcome; other final receipts show that the operator took the "
+        "reply, so its decision holds",
+    )
+    charged_on: Literal["reply", "mo"] = Field(
+        "reply",
+        description="reply: the operator takes the money when the reply says so; mo: it took it when the MO came, so that "
+        "'no charge' must be told as a refund",
+    )
 
 
 class ChargingSettings(Settings):
@@ -337,6 +347,26 @@ class QuerySettings(Settings):
         "answer", description="answer: the bad-syntax reply; ignore: the shortcode's other services answer"
     )
     per_sender_per_day: int = Field(100, ge=1, description="then the too-many reply once; protects agencies' databases")
+    errors_per_sender_per_hour: int = Field(
+        5,
+        ge=1,
+        description="texts that are no query: answered so often, then ignored; ends a loop with a handset's automatic replies",
+    )
+    repeat_window_s: float = Field(
+        60.0,
+        gt=0,
+        description="the same text from the same number within this time is the SMSC's repetition, answered and charged once; "
+        "only where the SMSC gives no message id. A citizen who asks again later is answered and charged again",
+    )
+    repeat_id_window_s: float = Field(
+        86_400.0, gt=0, description="as repeat_window_s, where the SMSC gives an id; ids may come round again after days"
+    )
+    reply_margin_s: float = Field(
+        1.0, ge=0, description="kept of the reply deadline for recording and submitting the reply after the lookup"
+    )
+    reply_validity_s: float = Field(
+        300.0, gt=0, description="a reply that could not leave in five minutes is expired and not charged"
+    )
     assembly_timeout_s: float = Field(
         300.0, gt=0, description="a long text whose parts do not all come is answered as bad syntax"
     )

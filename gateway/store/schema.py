@@ -88,6 +88,7 @@ message = sa.Table(
     sa.Column("possible_duplicate", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("mo_id", BigId),
     sa.Column("charge_decision", sa.Text),
+    sa.Column("charge_link", sa.Text),  # the MO's SMSC message id, for operators that want it in the reply
     sa.UniqueConstraint("source", "receipt_code", "kind", "occasion"),
     sa.Index("ix_message_claim", "route", "priority", "id", **_partial("state = 'queued'")),
     sa.Index("ix_message_held", "not_before", **_partial("state = 'held'")),
@@ -173,6 +174,7 @@ mo = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("repeats", sa.Integer, nullable=False, server_default="0"),  # how often the SMSC sent it again
     sa.Column("state", sa.Text, nullable=False),  # model.MoState
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),  # why it is ignored: foreign_keyword, too_many …
     sa.Column("service", sa.Text),  # name of the service in the configuration
     sa.Column("result", sa.Text),  # model.QueryResult
     sa.Column("code", sa.Text),
@@ -199,7 +201,9 @@ mo_part = sa.Table(
     sa.Column("bind", sa.Text, nullable=False),
     sa.Column("octets", sa.LargeBinary, nullable=False),
     sa.Column("data_coding", sa.Integer, nullable=False),
+    sa.Column("smsc_message_id", sa.Text, nullable=False, server_default=""),
     sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("mo_id", BigId),  # set when joined; the row stays for a while, so that a repeated part is recognised
     sa.Index("ix_mo_part_received_at", "received_at"),
 )
 
@@ -217,6 +221,7 @@ charge = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("link", sa.Text),  # how the operator ties the reply to the MO
     sa.Column("outcome_raw", sa.Text),  # the number or text that the outcome was read from
+    sa.Column("lapses_at", UtcDateTime),  # system time: a reply that has not left by then is not charged
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("state_at", UtcDateTime, nullable=False),
     sa.Index("ix_charge_state", "state", "state_at"),
@@ -232,6 +237,9 @@ charge_journal = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("from_state", sa.Text),
     sa.Column("to_state", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text),  # model.ChargeDecision in force after the change
+    # What the change adds to the money charged: + on entering "charged", - on leaving it, 0 otherwise. So the journal's
+    # sum always equals the sum of the rows in "charged".
     sa.Column("amount_vnd", sa.BigInteger, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_charge_journal_mo_id", "mo_id", "id"),
