@@ -359,7 +359,9 @@ class QuerySettings(Settings):
         "only where the SMSC gives no message id. A citizen who asks again later is answered and charged again",
     )
     repeat_id_window_s: float = Field(
-        86_400.0, gt=0, description="as repeat_window_s, where the SMSC gives an id; ids may come round again after days"
+        86_400.0,
+        gt=0,
+        description="as repeat_window_s, where the SMSC gives an id; ids may come round again after days",
     )
     reply_margin_s: float = Field(
         1.0, ge=0, description="kept of the reply deadline for recording and submitting the reply after the lookup"
