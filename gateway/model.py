@@ -189,6 +189,7 @@ class Dossier:
     finished_at: datetime | None = None
     return_by_post: bool = False
     extra: tuple[tuple[str, str], ...] = field(default=())  # optional columns of the view (reason, components …)
+    contradiction: str = ""  # what the row says against itself: "status …, step …" (F24); not part of the state
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -172,8 +173,11 @@ class SourceSettings(Settings):
         "v_motcua_dossier", pattern=r"^[A-Za-z_][A-Za-z0-9_.$]*$", description="name of the contract view"
     )
     columns: dict[str, str] = Field(default_factory=dict, description="contract column: the view's own name")
+    status_profiles: tuple[Literal["national", "khanh_hoa_2017", "hue_2024", "opencps"], ...] = Field(
+        ("national", "khanh_hoa_2017"), description="status words known from the start; a later one wins"
+    )
     statuses: dict[str, DossierState] = Field(
-        default_factory=dict, description="the software's status words: our states"
+        default_factory=dict, description="the software's own status words: our states; wins over the profiles"
     )
     result_steps: tuple[str, ...] = Field(
         ("Trả kết quả",), description="steps at which the result waits at the counter"
@@ -193,7 +197,37 @@ class SourceSettings(Settings):
         30.0, gt=0, description="a poll may be slow, a dead database may not hold it for ever"
     )
     lookup_timeout_s: float = Field(3.0, gt=0, description="a citizen's answer is due within about five seconds")
-    pool: int = Field(2, ge=1, le=32, description="connections; agencies' databases are small")
+    pool: int = Field(2, ge=1, le=32, description="connections for lookups, beside one that polls; small databases")
+
+    @field_validator("statuses", mode="before")
+    @classmethod
+    def _codes_are_words(cls, value: Any) -> Any:
+        # YAML reads the national codes 1 … 10 as integers.
+        return {str(key): state for key, state in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("codes")
+    @classmethod
+    def _codes_compile(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"there is no time zone '{value}'; write Asia/Ho_Chi_Minh or UTC") from error
+        return value
+
+    @field_validator("announce_from")
+    @classmethod
+    def _announce_from_is_aware(cls, value: datetime | None) -> datetime | None:
+        return value.replace(tzinfo=ZoneInfo("Asia/Ho_Chi_Minh")) if value and value.tzinfo is None else value
 
 
 class AgencySettings(Settings):
@@ -220,6 +254,12 @@ class ApologySettings(Settings):
         "next_calendar_day", description="as the letter says"
     )
     include_clock_stopped: bool = Field(False, description="a stopped clock cannot be late")
+    fresh_s: float = Field(
+        900.0,
+        ge=0,
+        description="a source last read longer ago is not apologised for until it answers, at most until 'until': its "
+        "results may be ready by now",
+    )
 
 
 class NoticeSettings(Settings):
@@ -244,6 +284,9 @@ class NoticeSettings(Settings):
         86_400.0,
         ge=0,
         description="a dossier that left the announced state at least this long is announced again on its return",
+    )
+    announce_corrected_number: bool = Field(
+        True, description="a notice rejected for its telephone number is made again when the agency corrects the number"
     )
     validity_s: float = Field(
         172_800.0, gt=0, description="a notice that could not leave in two days is expired, not sent stale"
