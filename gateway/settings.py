@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
@@ -516,7 +517,19 @@ def parse_settings(values: dict[str, Any]) -> GatewaySettings:
     try:
         return GatewaySettings.model_validate(values)
     except ValidationError as error:
-        raise ConfigFaults([_fault(detail) for detail in error.errors()]) from error
+        raise ConfigFaults([_fault(detail) for detail in _told_once(error.errors())]) from error
+
+
+def _told_once(details: Sequence[Any]) -> list[Any]:
+    """Without "should have at least 1 item" where the items are there but faulty: they have faults of their own."""
+    places = [tuple(detail["loc"]) for detail in details]
+
+    def consequence(detail: Any) -> bool:
+        here = tuple(detail["loc"])
+        inside = any(len(place) > len(here) and place[: len(here)] == here for place in places)
+        return detail["type"] == "too_short" and inside
+
+    return [detail for detail in details if not consequence(detail)]
 
 
 class ConfigFaults(Exception):
