@@ -1,0 +1,391 @@
+"""Queries (MO) in the store: recorded with their ledger row before they are acknowledged, answered exactly once.
+
+:func:`record_mo_txn` is one transaction for invariant 4 (persist before acknowledging): the MO and its charge. The MO's
+``dedupe_key`` is unique, so whatever the SMSC repeats finds the first copy. :func:`reply_txn` is one transaction for
+invariant 8 (one reply, one charge): it moves the MO from RECEIVED to REPLIED, puts the reply into the outbox and the
+decision into the ledger; the second caller, on whatever node, finds the MO moved and changes nothing.
+
+Parts of long MOs are rows too (``mo_part``), so that a restart, or two nodes with a bind each, still join them. A joined
+part stays for a while with its MO's id: a part that the SMSC repeats is then known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Row
+
+from gateway.errors import StaleStateError
+from gateway.model import ChargeDecision, ChargeState, IncomingMo, MoState, NewMessage, QueryResult, ReplyKind
+from gateway.store.ledger import NewCharge, move_txn, open_charge_txn
+from gateway.store.outbox import insert_messages_txn
+from gateway.store.schema import mo, mo_part
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An MO with everything that the receiver knows of it before it is recorded."""
+
+    mo: IncomingMo  # its dedupe_key holds the time bucket of the receipt
+    earlier_key: str  # the dedupe_key of a copy received one time bucket earlier
+    repeat_since: datetime  # an earlier copy is the same MO when it was received at or after this
+    service: str | None
+    result: QueryResult
+    code: str
+    ignore_reason: str  # "" when it is to be answered
+    profile: str
+    amount_vnd: int
+    link: str | None
+    lapses_at: datetime | None
+    day_start: datetime  # start of the sender's daily count
+    hour_start: datetime  # start of the sender's count of errors
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMo:
+    """An MO in the store that is to be answered, or a repetition of one."""
+
+    mo_id: int
+    fresh: bool  # False: the SMSC sent it before
+    state: MoState
+    mo: IncomingMo
+    service: str | None
+    result: QueryResult
+    code: str
+    sender_today: int  # answered MOs of this sender since day_start, this one included
+    sender_errors: int  # of them, those that were no query, since hour_start
+
+
+@dataclass(frozen=True, slots=True)
+class MoPart:
+    """One part of a long MO."""
+
+    route: str
+    bind: str
+    source_addr: str
+    destination_addr: str
+    reference: int
+    total: int
+    part: int  # 1-based
+    octets: bytes  # user data without its header
+    data_coding: int
+    smsc_message_id: str
+    received_at: datetime
+
+
+#: Makes one MO of its parts. Runs inside a transaction on the writer's thread, perhaps twice: pure.
+Join = Callable[[Sequence[MoPart]], Admission]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPart:
+    """What became of a part."""
+
+    repeated: bool
+    recorded: RecordedMo | None  # the whole MO, when this part completed it
+
+
+def record_mo_txn(conn: Connection, admission: Admission) -> RecordedMo:
+    """Record an MO and open its ledger row, or count a repetition of one that is here already."""
+    now = admission.mo.received_at
+    earlier = _earlier_copy_txn(conn, admission)
+    mo_id = None if earlier is not None else _insert_mo_txn(conn, admission)
+    if mo_id is None:
+        repeated = earlier if earlier is not None else _by_key_txn(conn, admission.mo.dedupe_key)
+        if repeated is None:
+            raise StaleStateError("a query was refused as repeated, but its first copy is not there")
+        conn.execute(mo.update().where(mo.c.id == repeated.id).values(repeats=mo.c.repeats + 1))
+        return _recorded(repeated, fresh=False, sender_today=0, sender_errors=0)
+    open_charge_txn(
+        conn,
+        NewCharge(
+            mo_id, admission.mo.route, admission.profile, admission.amount_vnd, admission.link, admission.lapses_at
+        ),
+        now,
+    )
+    state = MoState.RECEIVED
+    today = errors = 0
+    if admission.ignore_reason:
+        state = MoState.IGNORED
+        move_txn(
+            conn,
+            mo_id,
+            ChargeState.NOT_CHARGED,
+            now,
+            reason=admission.ignore_reason,
+            decision=ChargeDecision.NO_CHARGE,
+        )
+    else:
+        today, errors = sender_counts_txn(
+            conn, mo_id, admission.mo.source_addr, admission.day_start, admission.hour_start
+        )
+    return RecordedMo(
+        mo_id, True, state, admission.mo, admission.service, admission.result, admission.code, today, errors
+    )
+
+
+def record_part_txn(conn: Connection, part: MoPart, timeout_s: float, join: Join) -> RecordedPart:
+    """Record one part; when it is the last that was missing, record the whole MO in the same transaction.
+
+    Args:
+        timeout_s: parts older than this belong to an earlier message with the same reference number (an octet comes
+            round again soon) and give way.
+    """
+    stale_before = part.received_at - timedelta(seconds=timeout_s)
+    same = conn.execute(sa.select(mo_part).where(_one_part(part)).with_for_update()).first()
+    if same is not None and same.octets == part.octets and same.received_at >= stale_before:
+        if same.mo_id is not None and part.part == 1:
+            conn.execute(mo.update().where(mo.c.id == same.mo_id).values(repeats=mo.c.repeats + 1))
+        return RecordedPart(repeated=True, recorded=None)
+    if same is not None:
+        # Joined before, or left over: the reference number has come round. A part of the set that still grows is replaced.
+        of_earlier = sa.or_(mo_part.c.mo_id.is_not(None), mo_part.c.received_at < stale_before)
+        conn.execute(mo_part.delete().where(_one_set(part), of_earlier))
+        conn.execute(mo_part.delete().where(_one_part(part)))
+    values = {
+        "route": part.route,
+        "source_addr": part.source_addr,
+        "destination_addr": part.destination_addr,
+        "reference": part.reference,
+        "total": part.total,
+        "part": part.part,
+        "bind": part.bind,
+        "octets": part.octets,
+        "data_coding": part.data_coding,
+        "smsc_message_id": part.smsc_message_id,
+        "received_at": part.received_at,
+    }
+    inserted = _insert(conn, mo_part).values(values).on_conflict_do_nothing().returning(mo_part.c.part)
+    if conn.execute(inserted).first() is None:
+        return RecordedPart(repeated=True, recorded=None)  # two nodes got it at once
+    parts = _open_parts_txn(conn, part)
+    if len(parts) < part.total:
+        return RecordedPart(repeated=False, recorded=None)
+    return RecordedPart(repeated=False, recorded=_join_txn(conn, parts, join))
+
+
+def sweep_parts_txn(
+    conn: Connection, now: datetime, timeout_s: float, join: Join, join_incomplete: Join, limit: int = 100
+) -> list[RecordedMo]:
+    """Join what two nodes completed at once, give up what waits too long, forget what was joined long ago.
+
+    ``join_incomplete`` makes an MO of the parts that came, to be answered as bad syntax.
+    """
+    stale_before = now - timedelta(seconds=timeout_s)
+    conn.execute(mo_part.delete().where(mo_part.c.mo_id.is_not(None), mo_part.c.received_at < stale_before))
+    keys = (
+        mo_part.c.route,
+        mo_part.c.source_addr,
+        mo_part.c.destination_addr,
+        mo_part.c.reference,
+        mo_part.c.total,
+    )
+    sets = (
+        sa.select(*keys, sa.func.count().label("parts"))
+        .where(mo_part.c.mo_id.is_(None))
+        .group_by(*keys)
+        .having(sa.or_(sa.func.count() >= mo_part.c.total, sa.func.min(mo_part.c.received_at) < stale_before))
+        .limit(limit)
+    )
+    done: list[RecordedMo] = []
+    for found in conn.execute(sets).all():
+        parts = _open_parts_txn(conn, found)
+        if parts:  # not joined by another node since
+            done.append(_join_txn(conn, parts, join if len(parts) >= found.total else join_incomplete))
+    return done
+
+
+def open_mos_txn(
+    conn: Connection, received_before: datetime, day_start: datetime, hour_start: datetime, limit: int = 500
+) -> list[RecordedMo]:
+    """MOs that are recorded and not answered: what a crash left, oldest first."""
+    query = (
+        sa.select(mo)
+        .where(mo.c.state == MoState.RECEIVED.value, mo.c.received_at < received_before)
+        .order_by(mo.c.received_at, mo.c.id)
+        .limit(limit)
+    )
+    opened: list[RecordedMo] = []
+    for row in conn.execute(query).all():
+        today, errors = sender_counts_txn(conn, row.id, row.source_addr, day_start, hour_start)
+        opened.append(_recorded(row, fresh=True, sender_today=today, sender_errors=errors))
+    return opened
+
+
+def reply_txn(
+    conn: Connection,
+    mo_id: int,
+    reply: NewMessage,
+    now: datetime,
+    *,
+    kind: ReplyKind,
+    decision: ChargeDecision,
+    reason: str,
+    found_in: str | None = None,
+    lookup_ms: int | None = None,
+) -> bool:
+    """Answer an MO: its reply into the outbox, its decision into the ledger, once. False: it is answered already."""
+    moved = conn.execute(
+        mo.update()
+        .where(mo.c.id == mo_id, mo.c.state == MoState.RECEIVED.value)
+        .values(
+            state=MoState.REPLIED.value,
+            reply_kind=kind.value,
+            found_in=found_in,
+            lookup_ms=lookup_ms,
+            replied_at=now,
+        )
+    )
+    if moved.rowcount != 1:
+        return False
+    if insert_messages_txn(conn, [reply], now) == [None]:
+        raise StaleStateError(f"query {mo_id} has a reply in the outbox, but was not marked as replied")
+    move_txn(conn, mo_id, ChargeState.DECIDED, now, reason=reason, decision=decision)
+    return True
+
+
+def ignore_txn(conn: Connection, mo_id: int, reason: str, now: datetime) -> bool:
+    """Close an MO without a reply and without a charge. False: it is closed already."""
+    moved = conn.execute(
+        mo.update()
+        .where(mo.c.id == mo_id, mo.c.state == MoState.RECEIVED.value)
+        .values(state=MoState.IGNORED.value, reason=reason)
+    )
+    if moved.rowcount != 1:
+        return False
+    move_txn(conn, mo_id, ChargeState.NOT_CHARGED, now, reason=reason, decision=ChargeDecision.NO_CHARGE)
+    return True
+
+
+def sender_counts_txn(
+    conn: Connection, mo_id: int, source_addr: str, day_start: datetime, hour_start: datetime
+) -> tuple[int, int]:
+    """How many MOs of a sender were or will be answered, up to this one: (since day_start, errors since hour_start).
+
+    Ignored ones do not count: another service's customer is not limited by us, and the counts stay bounded.
+    """
+    error = sa.case((sa.and_(mo.c.result != QueryResult.OK.value, mo.c.received_at >= hour_start), 1), else_=0)
+    of_today = sa.case((mo.c.received_at >= day_start, 1), else_=0)
+    query = sa.select(sa.func.coalesce(sa.func.sum(of_today), 0), sa.func.coalesce(sa.func.sum(error), 0)).where(
+        mo.c.source_addr == source_addr,
+        mo.c.received_at >= min(day_start, hour_start),  # just after midnight the hour reaches into yesterday
+        mo.c.state != MoState.IGNORED.value,
+        mo.c.id <= mo_id,
+    )
+    today, errors = conn.execute(query).one()
+    return int(today), int(errors)
+
+
+def _earlier_copy_txn(conn: Connection, admission: Admission) -> Row[Any] | None:
+    query = sa.select(mo).where(
+        mo.c.dedupe_key.in_([admission.mo.dedupe_key, admission.earlier_key]),
+        mo.c.received_at >= admission.repeat_since,
+    )
+    return conn.execute(query.order_by(mo.c.id.desc()).limit(1)).first()
+
+
+def _by_key_txn(conn: Connection, dedupe_key: str) -> Row[Any] | None:
+    return conn.execute(sa.select(mo).where(mo.c.dedupe_key == dedupe_key)).first()
+
+
+def _insert_mo_txn(conn: Connection, admission: Admission) -> int | None:
+    new = admission.mo
+    state = MoState.IGNORED if admission.ignore_reason else MoState.RECEIVED
+    insert = (
+        _insert(conn, mo)
+        .values(
+            dedupe_key=new.dedupe_key,
+            route=new.route,
+            bind=new.bind,
+            smsc_message_id=new.smsc_message_id,
+            source_addr=new.source_addr,
+            destination_addr=new.destination_addr,
+            text=new.text,
+            octets=new.octets,
+            data_coding=new.data_coding,
+            received_at=new.received_at,
+            state=state.value,
+            reason=admission.ignore_reason,
+            service=admission.service,
+            result=admission.result.value,
+            code=admission.code,
+        )
+        .on_conflict_do_nothing(index_elements=["dedupe_key"])
+        .returning(mo.c.id)
+    )
+    mo_id: int | None = conn.execute(insert).scalar_one_or_none()
+    return mo_id
+
+
+def _open_parts_txn(conn: Connection, key: MoPart | Row[Any]) -> list[MoPart]:
+    query = sa.select(mo_part).where(_one_set(key), mo_part.c.mo_id.is_(None)).order_by(mo_part.c.part)
+    return [
+        MoPart(
+            row.route,
+            row.bind,
+            row.source_addr,
+            row.destination_addr,
+            row.reference,
+            row.total,
+            row.part,
+            bytes(row.octets),
+            row.data_coding,
+            row.smsc_message_id,
+            row.received_at,
+        )
+        for row in conn.execute(query.with_for_update()).all()
+    ]
+
+
+def _join_txn(conn: Connection, parts: Sequence[MoPart], join: Join) -> RecordedMo:
+    recorded = record_mo_txn(conn, join(parts))
+    conn.execute(mo_part.update().where(_one_set(parts[0]), mo_part.c.mo_id.is_(None)).values(mo_id=recorded.mo_id))
+    return recorded
+
+
+def _one_set(key: MoPart | Row[Any]) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        mo_part.c.route == key.route,
+        mo_part.c.source_addr == key.source_addr,
+        mo_part.c.destination_addr == key.destination_addr,
+        mo_part.c.reference == key.reference,
+        mo_part.c.total == key.total,
+    )
+
+
+def _one_part(part: MoPart) -> sa.ColumnElement[bool]:
+    return sa.and_(_one_set(part), mo_part.c.part == part.part)
+
+
+def _insert(conn: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _recorded(row: Row[Any], *, fresh: bool, sender_today: int, sender_errors: int) -> RecordedMo:
+    return RecordedMo(
+        row.id,
+        fresh,
+        MoState(row.state),
+        IncomingMo(
+            row.route,
+            row.bind,
+            row.source_addr,
+            row.destination_addr,
+            row.text,
+            bytes(row.octets),
+            row.data_coding,
+            row.smsc_message_id,
+            row.received_at,
+            row.dedupe_key,
+        ),
+        row.service,
+        QueryResult(row.result),
+        row.code or "",
+        sender_today,
+        sender_errors,
+    )
