@@ -343,6 +343,11 @@ class TlvField(Settings):
     tag: int = Field(ge=0, le=0xFFFF)
     type: Literal["integer", "cstring", "octets"] = "cstring"
     octets: int = Field(1, ge=1, le=8, description="length of an integer")
+    prefix: str = Field(
+        "",
+        pattern=r"^(?:[0-9A-Fa-f]{2})*$",
+        description="octets in hexadecimal before the value, such as A0 for a subaddress that the user specifies",
+    )
 
 
 class ChargingProfile(Settings):
