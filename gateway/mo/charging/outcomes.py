@@ -1,0 +1,127 @@
+"""What the operator did: from the answer to our reply, or from its receipt, to the ledger.
+
+The rules, in the order in which they are asked:
+
+1. A status or an error code that the profile names has the outcome that the profile says.
+2. ESME_ROK: the operator did as told (``outcome_of_ok: by_decision``), or will tell later (``unknown`` → SENT).
+3. A refusal: the citizen paid and got no answer, so a charge becomes a refund, claimed with the reconciliation. A refused
+   "no charge" stays none; a refused refund leaves the money charged.
+4. No answer: UNKNOWN, until a late response or a receipt settles it. Any final receipt but REJECTED shows that the operator
+   had taken the reply with its decision, whether or not the handset was reached.
+5. A reply that never left (expired or cancelled in the outbox) is not charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from gateway.model import ChargeDecision, ChargeState, PartState
+from gateway.settings import ChargingProfile
+from gateway.smpp.constants import status_name
+from gateway.store.ledger import Charge, can_move, move_txn
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a ledger row should go, and why."""
+
+    state: ChargeState
+    reason: str
+    raw: str | None = None  # what the outcome was read from
+    decision: ChargeDecision | None = None  # when the decision changes with it
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A change that was made in the ledger."""
+
+    mo_id: int
+    from_state: ChargeState
+    charge: Charge
+
+
+def judge_response(
+    profile: ChargingProfile, decision: ChargeDecision, state: PartState, command_status: int | None
+) -> Verdict | None:
+    """The verdict of a submit_sm_resp, or of its absence; None when the reply has not gone yet (it is tried again)."""
+    if state is PartState.PENDING:
+        return None
+    if state is PartState.UNKNOWN:
+        return Verdict(ChargeState.UNKNOWN, "no_answer")
+    if command_status is not None and command_status in profile.outcome_statuses:
+        outcome = ChargeState(profile.outcome_statuses[command_status])
+        return Verdict(outcome, f"response:{status_name(command_status)}", f"0x{command_status:08X}")
+    raw = None if command_status is None else f"0x{command_status:08X}"
+    name = "" if command_status is None else f":{status_name(command_status)}"
+    if state is PartState.REJECTED:
+        return _refused(decision, f"reply_refused{name}", raw)
+    if profile.outcome_of_ok == "unknown":
+        return Verdict(ChargeState.SENT, f"response{name}", raw)
+    return Verdict(by_decision(decision), f"response{name}", raw)
+
+
+def judge_receipt(profile: ChargingProfile, decision: ChargeDecision, state: PartState, error: str) -> Verdict:
+    """The verdict of the final delivery receipt of a reply."""
+    if error in profile.outcome_errors:
+        return Verdict(ChargeState(profile.outcome_errors[error]), f"receipt_error:{error}", error)
+    if state is PartState.REJECTED:
+        return _refused(decision, "reply_refused:receipt", error or None)
+    return Verdict(by_decision(decision), f"receipt:{state.value}", error or None)
+
+
+def judge_unsent(profile: ChargingProfile, reason: str) -> Verdict:
+    """The verdict of a reply that never left: our own failure."""
+    if profile.charged_on == "mo":
+        return Verdict(ChargeState.REFUNDED, reason, decision=ChargeDecision.REFUND)
+    return Verdict(ChargeState.NOT_CHARGED, reason, decision=ChargeDecision.NO_CHARGE)
+
+
+def by_decision(decision: ChargeDecision) -> ChargeState:
+    """The outcome when the operator does as it is told."""
+    return {
+        ChargeDecision.CHARGE: ChargeState.CHARGED,
+        ChargeDecision.NO_CHARGE: ChargeState.NOT_CHARGED,
+        ChargeDecision.REFUND: ChargeState.REFUNDED,
+    }[decision]
+
+
+def settle_txn(conn: Connection, charge: Charge, verdict: Verdict | None, now: datetime) -> Settled | None:
+    """Write a verdict into the ledger. None when it changes nothing: repeated, or overtaken by a final outcome."""
+    if verdict is None or not can_move(charge.state, verdict.state):
+        return None
+    after = move_txn(
+        conn,
+        charge.mo_id,
+        verdict.state,
+        now,
+        reason=verdict.reason,
+        decision=verdict.decision,
+        outcome_raw=verdict.raw,
+    )
+    return Settled(charge.mo_id, charge.state, after)
+
+
+def settled_fields(settled: Sequence[Settled]) -> list[dict[str, str | int]]:
+    """The fields of a ``charge_settled`` event for each change."""
+    return [
+        {
+            "mo": change.mo_id,
+            "was": change.from_state.value,
+            "state": change.charge.state.value,
+            "amount_vnd": change.charge.amount_vnd,
+            "reason": change.charge.reason,
+        }
+        for change in settled
+    ]
+
+
+def _refused(decision: ChargeDecision, reason: str, raw: str | None) -> Verdict:
+    if decision is ChargeDecision.CHARGE:
+        return Verdict(ChargeState.REFUNDED, reason, raw, ChargeDecision.REFUND)
+    if decision is ChargeDecision.REFUND:
+        return Verdict(ChargeState.CHARGED, f"refund_refused: {reason}", raw)
+    return Verdict(ChargeState.NOT_CHARGED, reason, raw)

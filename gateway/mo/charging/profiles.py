@@ -1,0 +1,203 @@
+"""Charging as the rest of the gateway sees it: one object that knows every operator's profile.
+
+A profile says where an operator wants the decision and the link to the MO (:meth:`Charging.decorate`), where it puts the
+MO's id (:meth:`Charging.mo_id_of`), and how its answers read (:mod:`gateway.mo.charging.outcomes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from gateway.mo.charging.decisions import decide, told
+from gateway.mo.charging.fields import from_octets, to_octets
+from gateway.mo.charging.outcomes import (
+    Settled,
+    Verdict,
+    judge_receipt,
+    judge_response,
+    judge_unsent,
+    settle_txn,
+    settled_fields,
+)
+from gateway.mo.charging.tariff import price_vnd
+from gateway.model import (
+    ChargeDecision,
+    ChargeState,
+    ClaimedMessage,
+    MessageState,
+    PartState,
+    ReplyKind,
+    SubmitOutcome,
+)
+from gateway.settings import BindSettings, ChargingProfile, ChargingSettings, OperatorSettings, TlvField
+from gateway.smpp.constants import TlvTag
+from gateway.smpp.pdu import DataSm, DeliverSm, SubmitSm, Tlv, tlv
+from gateway.store.ledger import (
+    Charge,
+    charge_txn,
+    charges_of_messages_txn,
+    lapse_charges_txn,
+    open_replies_txn,
+    stale_sent_txn,
+)
+
+log = structlog.get_logger()
+
+#: The reply ended without a submit_sm_resp that the ledger saw. EXPIRED, REJECTED and CANCELLED before a submit: it never left.
+_ENDED_UNSEEN = (MessageState.EXPIRED, MessageState.REJECTED, MessageState.CANCELLED, MessageState.UNKNOWN)
+#: Some SMSCs fill the field with zeros where they have no id.
+_NO_ID = frozenset("0")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReceipt:
+    """The final delivery receipt of a message, matched."""
+
+    message_id: int
+    state: PartState
+    error: str  # as given: "000"
+
+
+class Charging:
+    """The charging rules of all operators."""
+
+    def __init__(self, settings: ChargingSettings, operators: Mapping[str, OperatorSettings]) -> None:
+        self._settings = settings
+        self._names = {route: operator.charging for route, operator in operators.items()}
+        self._default = ChargingProfile()
+
+    # -- before the MO is recorded ------------------------------------------------------------------------------
+
+    def profile_name(self, route: str) -> str:
+        """The name of an operator's profile."""
+        return self._names.get(route, "none")
+
+    def profile(self, route: str) -> ChargingProfile:
+        """An operator's profile; one that writes nothing and believes ESME_ROK when it has none."""
+        return self._settings.profiles.get(self.profile_name(route), self._default)
+
+    def mo_id_of(self, route: str, pdu: DeliverSm | DataSm) -> str:
+        """The SMSC's id of an MO as text, "" when it gives none."""
+        field = self.profile(route).mo_id_tlv or TlvField(tag=TlvTag.RECEIPTED_MESSAGE_ID, type="cstring")
+        octets = tlv(pdu, field.tag)
+        given = "" if octets is None else from_octets(field, octets).strip().replace("\0", "")
+        return "" if set(given) <= _NO_ID else given
+
+    def price_vnd(self, shortcode: str, on: date) -> int | None:
+        """The tariff's price of one MO, see :func:`gateway.mo.charging.tariff.price_vnd`."""
+        return price_vnd(self._settings.tariff, shortcode, on)
+
+    # -- with the reply -----------------------------------------------------------------------------------------
+
+    def decide(self, route: str, kind: ReplyKind, *, late: bool) -> ChargeDecision:
+        """The decision that goes out with a reply, see :func:`gateway.mo.charging.decisions.decide`."""
+        return decide(kind, self._settings.decisions, self.profile(route), late=late)
+
+    def decorate(self, message: ClaimedMessage, bind: BindSettings, pdu: SubmitSm) -> SubmitSm:
+        """Write decision and link into a reply's submit_sm; a notice passes unchanged."""
+        if message.charge_decision is None:
+            return pdu
+        profile = self.profile(message.route)
+        value = profile.decision_values.get(message.charge_decision, "")
+        if profile.decision_service_type:
+            pdu = pdu._replace(service_type=value)
+        if profile.decision_tlv is not None:
+            pdu = _with_tlv(pdu, profile.decision_tlv, value)
+        if profile.link_tlv is not None:
+            try:
+                pdu = _with_tlv(pdu, profile.link_tlv, message.charge_link or "") if message.charge_link else pdu
+            except ValueError as error:
+                # The SMSC's own id does not fit the field that its operator names: it goes without, and is told.
+                log.warning("charge_link_not_written", bind=bind.name, mo=message.mo_id, reason=str(error))
+        return pdu
+
+    # -- after the reply ----------------------------------------------------------------------------------------
+
+    def outcome_txn(self, conn: Connection, outcomes: Sequence[SubmitOutcome], now: datetime) -> tuple[Settled, ...]:
+        """Settle what submit_sm_resp tell of replies. Runs inside the transaction that records the outcomes.
+
+        Outcomes of notices are skipped, and so is whatever a row's state does not allow: it never raises for a repetition.
+        """
+        told_now = [outcome for outcome in outcomes if outcome.state is not PartState.PENDING]
+        charges = charges_of_messages_txn(conn, [outcome.message_id for outcome in told_now])
+        settled: list[Settled] = []
+        for outcome in told_now:
+            charge = charges.get(outcome.message_id)
+            if charge is None or charge.decision is None:
+                continue
+            verdict = judge_response(self.profile(charge.route), charge.decision, outcome.state, outcome.command_status)
+            _settle(conn, charge, verdict, now, settled, charges, outcome.message_id)
+        return tuple(settled)
+
+    def receipt_txn(self, conn: Connection, receipts: Sequence[ReplyReceipt], now: datetime) -> tuple[Settled, ...]:
+        """Settle what final receipts tell of replies; receipts of notices are skipped.
+
+        A receipt that only confirms an outcome changes nothing.
+        """
+        charges = charges_of_messages_txn(conn, [receipt.message_id for receipt in receipts])
+        settled: list[Settled] = []
+        for receipt in receipts:
+            charge = charges.get(receipt.message_id)
+            if charge is None or charge.decision is None:
+                continue
+            verdict = judge_receipt(self.profile(charge.route), charge.decision, receipt.state, receipt.error)
+            _settle(conn, charge, verdict, now, settled, charges, receipt.message_id)
+        return tuple(settled)
+
+    def upkeep_txn(self, conn: Connection, now: datetime, sent_before: datetime) -> tuple[Settled, ...]:
+        """What time brings: late replies lose their charge, replies that ended unseen are settled, SENT grows old.
+
+        Args:
+            sent_before: SENT since before this: the operator never told, UNKNOWN.
+        """
+        late = {name: told(ChargeDecision.NO_CHARGE, profile) for name, profile in self._settings.profiles.items()}
+        lapse_charges_txn(conn, now, late)
+        settled: list[Settled] = []
+        for reply in open_replies_txn(conn, (ChargeState.DECIDED,), _ENDED_UNSEEN):
+            verdict = (
+                Verdict(ChargeState.UNKNOWN, "no_answer")
+                if reply.message_state is MessageState.UNKNOWN
+                else judge_unsent(self.profile(reply.charge.route), f"reply_{reply.message_state.value}")
+            )
+            _append(settled, settle_txn(conn, reply.charge, verdict, now))
+        for mo_id in stale_sent_txn(conn, sent_before):
+            charge = charge_txn(conn, mo_id, for_update=True)
+            if charge is not None and charge.state is ChargeState.SENT:
+                _append(settled, settle_txn(conn, charge, Verdict(ChargeState.UNKNOWN, "outcome_not_told"), now))
+        return tuple(settled)
+
+
+def log_settled(settled: Sequence[Settled]) -> None:
+    """One ``charge_settled`` event for each change; call it after the commit."""
+    for fields in settled_fields(settled):
+        log.info("charge_settled", **fields)
+
+
+def _settle(
+    conn: Connection,
+    charge: Charge,
+    verdict: Verdict | None,
+    now: datetime,
+    settled: list[Settled],
+    charges: dict[int, Charge],
+    message_id: int,
+) -> None:
+    change = settle_txn(conn, charge, verdict, now)
+    if change is not None:
+        settled.append(change)
+        charges[message_id] = change.charge  # two outcomes of one reply in one batch
+
+
+def _append(settled: list[Settled], change: Settled | None) -> None:
+    if change is not None:
+        settled.append(change)
+
+
+def _with_tlv(pdu: SubmitSm, field: TlvField, value: str) -> SubmitSm:
+    others = tuple(item for item in pdu.tlvs if item.tag != field.tag)
+    return pdu._replace(tlvs=(*others, Tlv(field.tag, to_octets(field, value))))
