@@ -3,7 +3,8 @@
 ``write`` functions run on one writer thread. Those that wait together share one transaction and one commit (group
 commit): what costs most in a durable write is the flush, not the statement. A function that fails does not harm the
 others: the group is rolled back and each function is run again in a transaction of its own, so a write function must
-have no effect but on its connection, and must be ready to run twice.
+have no effect but on its connection, and must be ready to run twice. When the connection itself is lost the whole group
+fails at once; a commit that was under way may then have happened or not, so a caller that tries again must be idempotent.
 
 ``read`` functions run on a small pool of reader threads.
 """
@@ -14,6 +15,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -32,6 +34,12 @@ T = TypeVar("T")
 GROUP_LIMIT = 256
 #: How long SQLite waits for another process's lock before it gives up, in milliseconds.
 SQLITE_BUSY_MS = 10_000
+#: How long a connection to a server may take. A host that swallows packets would otherwise hold the writer for minutes.
+CONNECT_TIMEOUT_S = 5
+#: How often a function is run again that lost against another node (deadlock, serialization failure).
+CONFLICT_TRIES = 4
+#: serialization_failure, deadlock_detected (PostgreSQL, appendix A)
+CONFLICT_STATES = frozenset({"40001", "40P01"})
 
 
 class ThreadBridge(Protocol):
@@ -54,7 +62,7 @@ def make_engine(
     parsed = sa.make_url(url)
     arguments = dict(connect_args or {})
     if parsed.get_backend_name() == "sqlite":
-        memory = parsed.database in (None, "", ":memory:")
+        memory = _in_memory(parsed)
         if memory:
             engine = sa.create_engine(
                 url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False, **arguments}
@@ -71,9 +79,15 @@ def make_engine(
             )
         _tune_sqlite(engine, wal=not memory and not read_only, read_only=read_only)
         return engine
+    if parsed.get_backend_name() == "postgresql":
+        arguments.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
     return sa.create_engine(
         url, pool_size=readers + 1, max_overflow=0, pool_pre_ping=True, pool_recycle=1800, connect_args=arguments
     )
+
+
+def _in_memory(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
 
 
 def _tune_sqlite(engine: Engine, *, wal: bool, read_only: bool) -> None:
@@ -102,22 +116,36 @@ class Database:
     """One database, used from the reactor thread. Every method returns a Deferred that fires there.
 
     Errors of the database arrive as :class:`StoreError` with the driver's error as its cause; errors that a function
-    raises itself arrive as they are.
+    raises itself arrive as they are. ``threads=False`` is for a subclass that runs the functions itself (tests and
+    simulations on a virtual clock).
     """
 
     def __init__(
-        self, bridge: ThreadBridge, url: str, *, readers: int = 2, read_only: bool = False, engine: Engine | None = None
+        self,
+        bridge: ThreadBridge,
+        url: str,
+        *,
+        readers: int = 2,
+        read_only: bool = False,
+        engine: Engine | None = None,
+        threads: bool = True,
     ) -> None:
         self.engine = engine or make_engine(url, readers=readers, read_only=read_only)
         self.backend: str = self.engine.dialect.name
+        self._write_engine = self.engine.execution_options(motcua_write=True)
         self._bridge = bridge
         self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._depth = 0
         self._threads: list[threading.Thread] = []
+        if not threads:
+            return
         if not read_only:
             self._start(self._write_loop, "db-writer")
+        if _in_memory(self.engine.url) and not read_only:
+            self._reads = self._writes  # a database in memory has one connection: all on the writer's thread
+            return
         for number in range(readers):
             self._start(self._read_loop, f"db-reader-{number}")
 
@@ -188,29 +216,33 @@ class Database:
             self._finish([(job, self._run_one(job, write=False))])
 
     def _run_group(self, group: Sequence[_Job]) -> list[tuple[_Job, object]]:
-        if len(group) > 1:
-            try:
-                with self._begin(write=True) as connection:
-                    results = [job.run(connection) for job in group]
-                return list(zip(group, results, strict=True))
-            except Exception:  # noqa: BLE001 - one of them failed: each runs alone and gets its own error
-                return [(job, self._run_one(job, write=True)) for job in group]
+        if len(group) == 1:
+            return [(group[0], self._run_one(group[0], write=True))]
+        started = False
+        try:
+            with self._begin(write=True) as connection:
+                started = True
+                results = [job.run(connection) for job in group]
+            return list(zip(group, results, strict=True))
+        except Exception as error:  # noqa: BLE001 - one of them failed: each runs alone and gets its own error
+            if _is_lost(error, started):
+                return [(job, _failure(job, error)) for job in group]
         return [(job, self._run_one(job, write=True)) for job in group]
 
     def _run_one(self, job: _Job, *, write: bool) -> object:
-        try:
-            with self._begin(write=write) as connection:
-                return job.run(connection)
-        except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
-            wrapped = StoreError(f"{job.desc}: {_first_line(error)}")
-            wrapped.__cause__ = error
-            return Failure(wrapped)
-        except Exception:  # noqa: BLE001 - the edge between threads: the caller's Deferred gets it with its traceback
-            return Failure()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with self._begin(write=write) as connection:
+                    return job.run(connection)
+            except Exception as error:  # noqa: BLE001 - the edge between threads: the caller's Deferred gets it
+                if tries < CONFLICT_TRIES and _is_conflict(error):
+                    continue
+                return _failure(job, error)
 
-    def _begin(self, *, write: bool) -> Any:
-        engine = self.engine.execution_options(motcua_write=True) if write else self.engine
-        return engine.begin()
+    def _begin(self, *, write: bool) -> AbstractContextManager[Connection]:
+        return (self._write_engine if write else self.engine).begin()
 
     def _finish(self, results: list[tuple[_Job, object]]) -> None:
         self._bridge.callFromThread(self._fire, results)
@@ -219,6 +251,26 @@ class Database:
         self._depth -= len(results)
         for job, result in results:
             job.done.callback(result)  # a Failure starts the errback chain
+
+
+def _failure(job: _Job, error: Exception) -> Failure:
+    """What the caller's Deferred gets: the database's errors become ours, with the driver's as cause."""
+    if isinstance(error, sa.exc.SQLAlchemyError | sqlite3.Error):
+        wrapped = StoreError(f"{job.desc}: {_first_line(error)}")
+        wrapped.__cause__ = error
+        return Failure(wrapped)
+    return Failure(error)
+
+
+def _is_lost(error: Exception, started: bool) -> bool:
+    """Whether the connection is at fault and not one of the functions: running each alone would only take longer."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return error.connection_invalidated or not started
+    return isinstance(error, sa.exc.TimeoutError)  # of the pool
+
+
+def _is_conflict(error: Exception) -> bool:
+    return isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "sqlstate", None) in CONFLICT_STATES
 
 
 def _first_line(error: BaseException) -> str:

@@ -82,8 +82,7 @@ message = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("state_at", UtcDateTime, nullable=False),  # when it came into this state
     sa.Column("accepted_at", UtcDateTime),
-    sa.Column("node", sa.Text),  # who claimed it
-    sa.Column("lease_until", UtcDateTime),
+    sa.Column("node", sa.Text),  # who claimed it: "name/incarnation", see table node; its lease is the message's lease
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("possible_duplicate", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("mo_id", BigId),
@@ -92,19 +91,21 @@ message = sa.Table(
     sa.UniqueConstraint("source", "receipt_code", "kind", "occasion"),
     sa.Index("ix_message_claim", "route", "priority", "id", **_partial("state = 'queued'")),
     sa.Index("ix_message_held", "not_before", **_partial("state = 'held'")),
-    sa.Index("ix_message_lease", "lease_until", **_partial("state = 'sending'")),
+    sa.Index("ix_message_expiry", "expires_at", **_partial("state IN ('held', 'queued') AND expires_at IS NOT NULL")),
+    sa.Index("ix_message_sending", "node", **_partial("state = 'sending'")),
+    sa.Index("ix_message_accepted", "state_at", **_partial("state = 'accepted'")),
     sa.Index("ix_message_doubt", "destination_addr", "state_at", **_partial("state = 'unknown'")),
     sa.Index("ix_message_created_at", "created_at"),
     sa.Index("ix_message_mo_id", "mo_id", **_partial("mo_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
+#: One row for each part (submit_sm) that has an outcome; a part without a row has not left yet. No foreign key: it would
+#: cost a look-up and a lock per part on the hottest path; parts are written and purged only beside their message's row.
 message_part = sa.Table(
     "message_part",
     metadata,
-    sa.Column(
-        "message_id", BigId, sa.ForeignKey("message.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    ),
+    sa.Column("message_id", BigId, primary_key=True, autoincrement=False),
     sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),  # 1-based
     sa.Column("state", sa.Text, nullable=False),  # model.PartState
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
@@ -112,15 +113,16 @@ message_part = sa.Table(
     sa.Column("route", sa.Text, nullable=False),
     sa.Column("smsc_message_id", sa.Text),  # exactly as given in submit_sm_resp
     sa.Column("command_status", sa.BigInteger),  # of submit_sm_resp, exactly
-    sa.Column("submitted_at", UtcDateTime),
-    sa.Column("accepted_at", UtcDateTime),
-    sa.Column("final_at", UtcDateTime),
+    sa.Column("answered_at", UtcDateTime),  # submit_sm_resp
+    sa.Column("final_at", UtcDateTime),  # the final receipt
     sa.Column("receipt_stat", sa.Text),  # as given: DELIVRD, UNDELIV …
     sa.Column("receipt_error", sa.Text),
-    sa.Column("user_message_reference", sa.Integer),
+    sa.Index("ix_message_part_smsc_message_id", "route", "smsc_message_id"),
+    sqlite_with_rowid=False,
 )
 
-#: The keys by which a receipt finds its part: the id as given, and what the bind's id rules derive from it (hex, decimal).
+#: Further keys by which a receipt finds its part: what the bind's id rules derive from the id as given (hex, decimal), and
+#: the ids of repeated submits. The id as given itself is found in message_part.
 part_key = sa.Table(
     "part_key",
     metadata,
@@ -128,19 +130,17 @@ part_key = sa.Table(
     sa.Column("id_key", sa.Text, primary_key=True),
     sa.Column("message_id", BigId, primary_key=True, autoincrement=False),
     sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Index("ix_part_key_message_id", "message_id"),
+    sqlite_with_rowid=False,
 )
 
-#: Receipts that match no part yet: early ones (invariant 5) wait here; orphans are listed and expire.
+#: Receipts that match no part yet: early ones (invariant 5) wait here; orphans are listed and purged. A matched one is deleted.
 waiting_receipt = sa.Table(
     "waiting_receipt",
     metadata,
     sa.Column("id", BigId, primary_key=True, autoincrement=True),
     sa.Column("route", sa.Text, nullable=False),
     sa.Column("bind", sa.Text, nullable=False),
-    sa.Column("id_key", sa.Text, nullable=False),  # the likeliest key, see IncomingReceipt.id_keys
-    sa.Column("id_keys", sa.Text, nullable=False),  # all of them, newline between
     sa.Column("smsc_message_id", sa.Text, nullable=False),
     sa.Column("state", sa.Text),  # PartState; NULL = intermediate
     sa.Column("stat", sa.Text, nullable=False),
@@ -149,11 +149,22 @@ waiting_receipt = sa.Table(
     sa.Column("user_message_reference", sa.Integer),
     sa.Column("done_at", UtcDateTime),
     sa.Column("received_at", UtcDateTime, nullable=False),
-    sa.Column("status", sa.Text, nullable=False, server_default="waiting"),  # waiting, matched, orphan
+    sa.Column("status", sa.Text, nullable=False, server_default="waiting"),  # waiting, orphan
     sa.UniqueConstraint("route", "smsc_message_id", "stat", "destination_addr"),
-    sa.Index("ix_waiting_receipt_key", "route", "id_key", **_partial("status = 'waiting'")),
+    sa.Index("ix_waiting_receipt_waiting", "received_at", **_partial("status = 'waiting'")),
     sa.Index("ix_waiting_receipt_received_at", "received_at"),
     sqlite_autoincrement=True,
+)
+
+#: The keys by which a waiting receipt is found when its part's id becomes known (IncomingReceipt.id_keys).
+waiting_receipt_key = sa.Table(
+    "waiting_receipt_key",
+    metadata,
+    sa.Column("route", sa.Text, primary_key=True),
+    sa.Column("id_key", sa.Text, primary_key=True),
+    sa.Column("receipt_id", BigId, primary_key=True, autoincrement=False),
+    sa.Index("ix_waiting_receipt_key_receipt_id", "receipt_id"),
+    sqlite_with_rowid=False,
 )
 
 # --- incoming -----------------------------------------------------------------------------------------------------
@@ -278,6 +289,9 @@ dossier = sa.Table(
     # How often it entered an announced state; the number is the notice's occasion (docs/decisions, occasions).
     sa.Column("result_entries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("supplement_entries", sa.Integer, nullable=False, server_default="0"),
+    # Business time at which it last left an announced state: a short absence is not announced again on its return.
+    sa.Column("result_left_at", UtcDateTime),
+    sa.Column("supplement_left_at", UtcDateTime),
     sa.Index("ix_dossier_due_on", "due_on"),
     sa.Index("ix_dossier_receipt_code", "receipt_code"),
     sa.Index("ix_dossier_agency_code", "agency_code"),
@@ -292,6 +306,8 @@ source_cursor = sa.Table(
     sa.Column("announce_from", UtcDateTime, nullable=False),  # history before this is not announced
     sa.Column("last_success_at", UtcDateTime),
     sa.Column("last_error", sa.Text, nullable=False, server_default=""),
+    sa.Column("node", sa.Text),  # who polls this source, so that two nodes never apply one source's rows out of order
+    sa.Column("lease_until", UtcDateTime),
 )
 
 bad_row = sa.Table(
@@ -346,7 +362,7 @@ node = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("incarnation", sa.Text, nullable=False),  # a new one at every start
     sa.Column("started_at", UtcDateTime, nullable=False),
-    sa.Column("alive_until", UtcDateTime, nullable=False),
+    sa.Column("alive_until", UtcDateTime, nullable=False),  # the lease on everything that this node has claimed
 )
 
 #: What operators' answers taught us: whose number it is since it was ported.

@@ -1,0 +1,125 @@
+"""Outgoing messages before they leave: inserted, held, cancelled, promoted, expired.
+
+What happens from the claim on is in :mod:`gateway.store.claims` and :mod:`gateway.store.outcomes`; docs/states.md tells
+the whole life. Every function runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from gateway.model import MessageKind, MessageState, NewMessage
+from gateway.store.schema import message
+from gateway.store.states import PENDING_STATES, picked, state_is
+
+
+def insert_messages_txn(conn: Connection, new: Sequence[NewMessage], now: datetime) -> list[int | None]:
+    """Put messages into the outbox.
+
+    Returns one entry for each, in order: its id, or None when its unique key (source, receipt_code, kind, occasion)
+    exists already, so that nothing is announced twice (invariant 1).
+    """
+    if not new:
+        return []
+    insert = postgresql.insert(message) if conn.dialect.name == "postgresql" else sqlite.insert(message)
+    statement = insert.on_conflict_do_nothing().returning(
+        message.c.id, message.c.source, message.c.receipt_code, message.c.kind, message.c.occasion
+    )
+    ids = {tuple(row[1:]): int(row[0]) for row in conn.execute(statement, [_row(item, now) for item in new])}
+    # popped: of two equal keys in one call only the first is the inserted one
+    return [ids.pop((item.source, item.receipt_code, item.kind.value, item.occasion), None) for item in new]
+
+
+def _row(item: NewMessage, now: datetime) -> dict[str, Any]:
+    return {
+        "source": item.source,
+        "receipt_code": item.receipt_code,
+        "kind": item.kind.value,
+        "occasion": item.occasion,
+        "state": item.state.value,
+        "reason": item.reason,
+        "agency_code": item.agency_code,
+        "agency_name": item.agency_name,
+        "procedure_code": item.procedure_code,
+        "template_id": item.template_id,
+        "template_version": item.template_version,
+        "text": item.text,
+        "coding": item.coding,
+        "parts": item.parts,
+        "source_addr": item.source_addr,
+        "destination_addr": item.destination_addr,
+        "route": item.route,
+        "priority": item.priority,
+        "not_before": item.not_before,
+        "expires_at": item.expires_at,
+        "created_at": now,
+        "state_at": now,
+        "mo_id": item.mo_id,
+        "charge_decision": None if item.charge_decision is None else item.charge_decision.value,
+        "charge_link": item.charge_link,
+    }
+
+
+def cancel_notices_txn(
+    conn: Connection, source: str, receipt_code: str, kinds: Collection[MessageKind], reason: str, now: datetime
+) -> list[tuple[int, MessageKind]]:
+    """Cancel what has not left yet of one dossier's notices: held or queued → cancelled.
+
+    A notice that is being sent or was sent is not touched: the caller lists it as contradicted. Returns the ids and
+    kinds that were cancelled.
+    """
+    statement = (
+        sa.update(message)
+        .where(
+            message.c.source == source,
+            message.c.receipt_code == receipt_code,
+            message.c.kind.in_([kind.value for kind in kinds]),
+            state_is(*PENDING_STATES),
+        )
+        .values(state=MessageState.CANCELLED.value, reason=reason, state_at=now)
+        .returning(message.c.id, message.c.kind)
+    )
+    return sorted((int(row.id), MessageKind(row.kind)) for row in conn.execute(statement))
+
+
+def promote_held_txn(conn: Connection, business_now: datetime, now: datetime, limit: int) -> int:
+    """Let go what has waited long enough: held → queued. At most ``limit`` rows; returns how many."""
+    due = (
+        sa.select(message.c.id)
+        .where(state_is(MessageState.HELD), message.c.not_before <= business_now)
+        .order_by(message.c.not_before)
+        .limit(limit)
+    )
+    statement = (
+        sa.update(message)
+        .where(message.c.id.in_(picked(conn, due)), state_is(MessageState.HELD))
+        .values(state=MessageState.QUEUED.value, reason="", state_at=now)
+    )
+    return conn.execute(statement).rowcount
+
+
+def expire_pending_txn(conn: Connection, business_now: datetime, now: datetime, limit: int) -> list[int]:
+    """What could not leave in its validity: held or queued → expired, reason "validity". Returns the ids."""
+    due = (
+        sa.select(message.c.id)
+        .where(
+            state_is(*PENDING_STATES),
+            message.c.expires_at.is_not(None),
+            message.c.expires_at <= business_now,
+        )
+        .order_by(message.c.expires_at)
+        .limit(limit)
+    )
+    statement = (
+        sa.update(message)
+        .where(message.c.id.in_(picked(conn, due)), state_is(*PENDING_STATES))
+        .values(state=MessageState.EXPIRED.value, reason="validity", state_at=now)
+        .returning(message.c.id)
+    )
+    return sorted(int(row.id) for row in conn.execute(statement))
