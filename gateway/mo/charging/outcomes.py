@@ -8,7 +8,7 @@ The rules, in the order in which they are asked:
    "no charge" stays none; a refused refund leaves the money charged.
 4. No answer: UNKNOWN, until a late response or a receipt settles it. Any final receipt but REJECTED shows that the operator
    had taken the reply with its decision, whether or not the handset was reached.
-5. A reply that never left (expired or cancelled in the outbox) is not charged.
+5. A reply that never left (expired in the outbox, or it could not be encoded) is our own failure and not charged.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def judge_response(
     if command_status is not None and command_status in profile.outcome_statuses:
         outcome = ChargeState(profile.outcome_statuses[command_status])
         return Verdict(outcome, f"response:{status_name(command_status)}", f"0x{command_status:08X}")
+    if state is PartState.REJECTED and command_status is None:
+        return judge_unsent(profile, "reply_not_sent")
     raw = None if command_status is None else f"0x{command_status:08X}"
     name = "" if command_status is None else f":{status_name(command_status)}"
     if state is PartState.REJECTED:

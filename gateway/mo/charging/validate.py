@@ -152,9 +152,3 @@ def _bind_faults(path: str, bind: BindSettings, name: str, profile: ChargingProf
             f"the charging profile '{name}' writes user_message_reference itself",
             "Write 'send_user_message_reference: false'",
         )
-    if profile.decision_service_type and bind.service_type:
-        yield ConfigError(
-            f"{path}.service_type",
-            f"the charging profile '{name}' writes the decision to service_type",
-            "Remove service_type from the bind",
-        )
