@@ -1,0 +1,400 @@
+"""Dossiers as the poller last saw them. Their state and the notices it causes are one transaction (invariant 1).
+
+Every function runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from gateway.clock import VIETNAM
+from gateway.model import Dossier, DossierState, MessageKind, MessageState, NewMessage
+from gateway.store import sources
+from gateway.store.decisions import (
+    PENDING,
+    BadRow,
+    Cancel,
+    Compose,
+    Conflict,
+    ConflictKind,
+    Decide,
+    Decision,
+    NoticeInfo,
+    NoticePlan,
+    SourceRow,
+    StoredDossier,
+)
+from gateway.store.outbox import cancel_notices_txn, insert_messages_txn
+from gateway.store.schema import dossier, message, source_cursor, state_conflict
+
+T = TypeVar("T")
+
+#: Codes in one IN list: far below the least limit on bound values (SQLite before 3.32: 999).
+_CHUNK = 500
+#: A page of the apology's list. Its texts are made inside the transaction, so it stays short for those who wait behind it.
+APOLOGY_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows read from one source, and how far it is read with them."""
+
+    source: str
+    node: str
+    lease_until: datetime  # the right to poll is renewed with every batch
+    rows: Sequence[SourceRow]  # no receipt_code twice
+    bad: Sequence[BadRow] = ()
+    cursor: sources.Position | None = None  # None: the cursor stays
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedNotice:
+    """A message that has come into the outbox."""
+
+    message_id: int
+    receipt_code: str
+    kind: MessageKind
+    state: MessageState
+    reason: str
+    route: str
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a batch has changed."""
+
+    added: int = 0
+    changed: int = 0
+    notices: list[CreatedNotice] = field(default_factory=list)
+    cancelled: list[tuple[int, MessageKind, str]] = field(default_factory=list)  # message, kind, reason
+    conflicts: int = 0
+    skipped: Counter[tuple[MessageKind, str]] = field(default_factory=Counter)
+    repeated: int = 0  # notices that the outbox had already
+
+
+def differing_txn(conn: Connection, source: str, rows: Sequence[SourceRow]) -> list[SourceRow]:
+    """Those rows that are new or differ from what is stored. For readers: spares a transaction when nothing changed."""
+    differing: list[SourceRow] = []
+    for chunk in _chunks(rows):
+        codes = [row.dossier.receipt_code for row in chunk]
+        known = conn.execute(
+            sa.select(dossier.c.receipt_code, dossier.c.row_hash).where(
+                dossier.c.source == source, dossier.c.receipt_code.in_(codes)
+            )
+        )
+        hashes: dict[str, str] = {row.receipt_code: row.row_hash for row in known}
+        differing.extend(row for row in chunk if hashes.get(row.dossier.receipt_code) != row.row_hash)
+    return differing
+
+
+def apply_rows_txn(conn: Connection, batch: Batch, decide: Decide, compose: Compose, now: datetime) -> Applied:
+    """Record the rows, the notices that they cause and the cursor, all or nothing.
+
+    Raises:
+        StaleStateError: another node polls this source now; its rows may be newer than these.
+    """
+    sources.hold_txn(conn, batch.source, batch.node, batch.lease_until)
+    applied = Applied()
+    for chunk in _chunks(batch.rows):
+        _apply_chunk(conn, batch.source, chunk, decide, compose, now, applied)
+    sources.bad_rows_txn(conn, batch.source, batch.bad, now)
+    if batch.cursor is not None:
+        sources.advance_txn(conn, batch.source, batch.cursor)
+    return applied
+
+
+def _apply_chunk(
+    conn: Connection,
+    source: str,
+    rows: Sequence[SourceRow],
+    decide: Decide,
+    compose: Compose,
+    now: datetime,
+    applied: Applied,
+) -> None:
+    codes = [row.dossier.receipt_code for row in rows]
+    stored = stored_txn(conn, source, codes)
+    infos = _infos_txn(conn, source, list(stored))
+    new_rows: list[dict[str, Any]] = []
+    changed_rows: list[dict[str, Any]] = []
+    messages: list[NewMessage] = []
+    conflicts: list[dict[str, Any]] = []
+    for row in rows:
+        new, code = row.dossier, row.dossier.receipt_code
+        old = stored.get(code)
+        if old is not None and old.row_hash == row.row_hash:
+            continue
+        decision = decide(old, new, infos.get(code, ()))
+        values = _row(row, decision, now)
+        if old is None:
+            new_rows.append({**values, "first_seen_at": now})
+        else:
+            changed_rows.append({f"b_{key}": value for key, value in values.items()})
+        for cancel in decision.cancels:
+            conflicts += _cancel_txn(conn, new, cancel, infos.get(code, ()), now, applied)
+        conflicts += [_conflict_row(new, conflict, now) for conflict in decision.conflicts]
+        messages += [compose(new, plan) for plan in decision.notices]
+        applied.skipped.update((skip.kind, skip.reason) for skip in decision.skips)
+    if new_rows:
+        conn.execute(sa.insert(dossier), new_rows)
+    if changed_rows:
+        conn.execute(_UPDATE, changed_rows)
+    if conflicts:
+        conn.execute(sa.insert(state_conflict), conflicts)
+    _insert_txn(conn, messages, now, applied)
+    sources.heal_txn(conn, source, codes)
+    applied.added += len(new_rows)
+    applied.changed += len(changed_rows)
+    applied.conflicts += len(conflicts)
+
+
+def _insert_txn(conn: Connection, messages: Sequence[NewMessage], now: datetime, applied: Applied) -> None:
+    for item, message_id in zip(messages, insert_messages_txn(conn, messages, now), strict=True):
+        if message_id is None:
+            applied.repeated += 1
+        else:
+            applied.notices.append(
+                CreatedNotice(message_id, item.receipt_code, item.kind, item.state, item.reason, item.route)
+            )
+
+
+def _cancel_txn(
+    conn: Connection, new: Dossier, cancel: Cancel, infos: Sequence[NoticeInfo], now: datetime, applied: Applied
+) -> list[dict[str, Any]]:
+    pending = [info for info in infos if info.kind in cancel.kinds and info.state in PENDING]
+    if not pending:
+        return []
+    done = cancel_notices_txn(conn, new.source, new.receipt_code, cancel.kinds, cancel.reason, now)
+    taken_back = {message_id for message_id, _ in done}
+    applied.cancelled += [(message_id, kind, cancel.reason) for message_id, kind in done]
+    detail = f"{cancel.reason}: now {new.state.value} ({new.status_raw}), step '{new.step_name}'"
+    conflicts = [Conflict(kind, ConflictKind.CANCELLED_IN_HOLD, detail, message_id) for message_id, kind in done]
+    if cancel.contradicts:  # the sender was faster
+        conflicts += [
+            Conflict(info.kind, ConflictKind.CONTRADICTED_AFTER_SENDING, detail, info.message_id)
+            for info in pending
+            if info.message_id not in taken_back
+        ]
+    return [_conflict_row(new, conflict, now) for conflict in conflicts]
+
+
+def _conflict_row(new: Dossier, conflict: Conflict, now: datetime) -> dict[str, Any]:
+    return {
+        "source": new.source,
+        "receipt_code": new.receipt_code,
+        "agency_code": new.agency_code,
+        "kind": conflict.kind.value,
+        "message_id": conflict.message_id,
+        "what": conflict.what.value,
+        "detail": conflict.detail,
+        "at": now,
+    }
+
+
+# --- the apology job ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApologyPage:
+    """What one page of the apology's list has led to."""
+
+    seen: int
+    applied: Applied
+    last_code: str | None  # None: the list is at its end
+
+
+def apologise_page_txn(
+    conn: Connection,
+    source: str,
+    due_from: date,
+    due_to: date,
+    after_code: str,
+    plan: Callable[[StoredDossier], NoticePlan | None],
+    compose: Compose,
+    now: datetime,
+) -> ApologyPage:
+    """Make the apologies of one page of dossiers due from ``due_from`` to ``due_to`` (both included).
+
+    The dossiers' states are read in the transaction that inserts the notices: none is made for a result that a poll has
+    just recorded.
+    """
+    ended = [state.value for state in DossierState if state.ended]
+    found = conn.execute(
+        sa.select(dossier)
+        .where(
+            dossier.c.source == source,
+            dossier.c.due_on.between(due_from, due_to),
+            dossier.c.receipt_code > after_code,
+            dossier.c.state.not_in(ended),
+        )
+        .order_by(dossier.c.receipt_code)
+        .limit(APOLOGY_PAGE)
+    ).all()
+    applied = Applied()
+    messages: list[NewMessage] = []
+    for row in found:
+        stored = _stored(row)
+        notice = plan(stored)
+        if notice is not None:
+            messages.append(compose(stored.dossier, notice))
+    _insert_txn(conn, messages, now, applied)
+    last = found[-1].receipt_code if len(found) == APOLOGY_PAGE else None
+    return ApologyPage(len(found), applied, last)
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def stored_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str, StoredDossier]:
+    """The dossiers of one source that are known, by receipt code."""
+    found: dict[str, StoredDossier] = {}
+    for chunk in _chunks(codes):
+        for row in conn.execute(
+            sa.select(dossier).where(dossier.c.source == source, dossier.c.receipt_code.in_(chunk))
+        ):
+            found[row.receipt_code] = _stored(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDossier:
+    """A dossier as last polled, with the time for which that is known to be true."""
+
+    dossier: Dossier
+    seen_at: datetime
+
+
+def seen_by_code_txn(conn: Connection, receipt_code: str) -> list[SeenDossier]:
+    """Every source's dossier of this code, as last polled."""
+    joined = dossier.outerjoin(source_cursor, source_cursor.c.source == dossier.c.source)
+    rows = conn.execute(
+        sa.select(dossier, source_cursor.c.last_success_at)
+        .select_from(joined)
+        .where(dossier.c.receipt_code == receipt_code)
+        .order_by(dossier.c.source)
+    )
+    return [
+        SeenDossier(_stored(row).dossier, max(row.seen_at, row.last_success_at) if row.last_success_at else row.seen_at)
+        for row in rows
+    ]
+
+
+def _infos_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str, list[NoticeInfo]]:
+    infos: dict[str, list[NoticeInfo]] = {}
+    for chunk in _chunks(codes):
+        for row in conn.execute(
+            sa.select(
+                message.c.id,
+                message.c.receipt_code,
+                message.c.kind,
+                message.c.occasion,
+                message.c.state,
+                message.c.reason,
+            ).where(message.c.source == source, message.c.receipt_code.in_(chunk))
+        ):
+            infos.setdefault(row.receipt_code, []).append(
+                NoticeInfo(row.id, MessageKind(row.kind), row.occasion, MessageState(row.state), row.reason)
+            )
+    return infos
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def due_on(due_at: datetime | None) -> date | None:
+    """The calendar day in Vietnam: what the apology asks by."""
+    return due_at.astimezone(VIETNAM).date() if due_at else None
+
+
+def _row(row: SourceRow, decision: Decision, now: datetime) -> dict[str, Any]:
+    new = row.dossier
+    return {
+        "source": new.source,
+        "receipt_code": new.receipt_code,
+        "agency_code": new.agency_code,
+        "agency_name": new.agency_name,
+        "procedure_code": new.procedure_code,
+        "procedure_name": new.procedure_name,
+        "state": new.state.value,
+        "status_raw": new.status_raw,
+        "step_name": new.step_name,
+        "at_one_stop_shop": new.at_one_stop_shop,
+        "clock_stopped": new.clock_stopped,
+        "return_by_post": new.return_by_post,
+        "phone_raw": new.phone_raw,
+        "phone_recorded_at": new.phone_recorded_at,
+        "received_at": new.received_at,
+        "due_at": new.due_at,
+        "due_on": due_on(new.due_at),
+        "finished_at": new.finished_at,
+        "updated_at": new.updated_at,
+        "extra": json.dumps(dict(new.extra), ensure_ascii=False) if new.extra else "",
+        "row_hash": row.row_hash,
+        "seen_at": now,
+        "state_since": decision.state_since,
+        "result_entries": decision.result_entries,
+        "supplement_entries": decision.supplement_entries,
+        "result_left_at": decision.result_left_at,
+        "supplement_left_at": decision.supplement_left_at,
+    }
+
+
+_KEY = ("source", "receipt_code")
+_UPDATE = (
+    sa.update(dossier)
+    .where(dossier.c.source == sa.bindparam("b_source"), dossier.c.receipt_code == sa.bindparam("b_receipt_code"))
+    .values(
+        {
+            column.name: sa.bindparam(f"b_{column.name}")
+            for column in dossier.c
+            if column.name not in (*_KEY, "first_seen_at")
+        }
+    )
+)
+
+
+def _stored(row: Row[Any]) -> StoredDossier:
+    return StoredDossier(
+        dossier=Dossier(
+            source=row.source,
+            receipt_code=row.receipt_code,
+            agency_code=row.agency_code,
+            agency_name=row.agency_name,
+            state=DossierState(row.state),
+            status_raw=row.status_raw,
+            step_name=row.step_name,
+            at_one_stop_shop=row.at_one_stop_shop,
+            clock_stopped=row.clock_stopped,
+            updated_at=row.updated_at,
+            procedure_code=row.procedure_code,
+            procedure_name=row.procedure_name,
+            phone_raw=row.phone_raw,
+            phone_recorded_at=row.phone_recorded_at,
+            received_at=row.received_at,
+            due_at=row.due_at,
+            finished_at=row.finished_at,
+            return_by_post=row.return_by_post,
+            extra=tuple(json.loads(row.extra).items()) if row.extra else (),
+        ),
+        row_hash=row.row_hash,
+        due_on=row.due_on,
+        seen_at=row.seen_at,
+        state_since=row.state_since,
+        result_entries=row.result_entries,
+        supplement_entries=row.supplement_entries,
+        result_left_at=row.result_left_at,
+        supplement_left_at=row.supplement_left_at,
+    )
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]
