@@ -100,7 +100,7 @@ def record_mo_txn(conn: Connection, admission: Admission) -> RecordedMo:
         if repeated is None:
             raise StaleStateError("a query was refused as repeated, but its first copy is not there")
         conn.execute(mo.update().where(mo.c.id == repeated.id).values(repeats=mo.c.repeats + 1))
-        return _recorded(repeated, fresh=False, sender_today=0, sender_errors=0)
+        return _with_counts_txn(conn, repeated, admission.day_start, admission.hour_start, fresh=False)
     open_charge_txn(
         conn,
         NewCharge(
@@ -206,15 +206,13 @@ def open_mos_txn(
     """MOs that are recorded and not answered: what a crash left, oldest first."""
     query = (
         sa.select(mo)
-        .where(mo.c.state == MoState.RECEIVED.value, mo.c.received_at < received_before)
+        # A literal, so that the partial index ix_mo_open serves.
+        .where(mo.c.state == sa.literal_column(f"'{MoState.RECEIVED.value}'"), mo.c.received_at < received_before)
         .order_by(mo.c.received_at, mo.c.id)
         .limit(limit)
     )
-    opened: list[RecordedMo] = []
-    for row in conn.execute(query).all():
-        today, errors = sender_counts_txn(conn, row.id, row.source_addr, day_start, hour_start)
-        opened.append(_recorded(row, fresh=True, sender_today=today, sender_errors=errors))
-    return opened
+    rows = conn.execute(query).all()
+    return [_with_counts_txn(conn, row, day_start, hour_start, fresh=True) for row in rows]
 
 
 def reply_txn(
@@ -366,7 +364,10 @@ def _insert(conn: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Ins
     return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
 
 
-def _recorded(row: Row[Any], *, fresh: bool, sender_today: int, sender_errors: int) -> RecordedMo:
+def _with_counts_txn(
+    conn: Connection, row: Row[Any], day_start: datetime, hour_start: datetime, *, fresh: bool
+) -> RecordedMo:
+    today, errors = sender_counts_txn(conn, row.id, row.source_addr, day_start, hour_start)
     return RecordedMo(
         row.id,
         fresh,
@@ -386,6 +387,6 @@ def _recorded(row: Row[Any], *, fresh: bool, sender_today: int, sender_errors: i
         row.service,
         QueryResult(row.result),
         row.code or "",
-        sender_today,
-        sender_errors,
+        today,
+        errors,
     )

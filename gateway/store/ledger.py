@@ -27,6 +27,7 @@ from sqlalchemy.engine import Connection, Row
 from gateway.errors import StaleStateError
 from gateway.model import ChargeDecision, ChargeState, MessageKind, MessageState
 from gateway.store.schema import charge, charge_journal, message
+from gateway.store.states import state_is
 
 _OUTCOMES = frozenset(
     {ChargeState.CHARGED, ChargeState.NOT_CHARGED, ChargeState.REFUNDED, ChargeState.INSUFFICIENT_BALANCE}
@@ -159,18 +160,22 @@ def move_txn(
     now: datetime,
     *,
     reason: str,
+    from_state: ChargeState | None = None,
     decision: ChargeDecision | None = None,
     outcome_raw: str | None = None,
 ) -> Charge:
     """Change a row's state and write it into the journal; the row as it is now.
 
-    ``decision`` and ``outcome_raw`` are kept as they are when None.
+    Args:
+        from_state: the state on which the caller's judgement rests; None when it rests on none.
+        decision: the new decision; None keeps the old one. ``outcome_raw`` likewise.
 
     Raises:
-        StaleStateError: there is no such row, or its state does not allow the change.
+        StaleStateError: there is no such row, or its state is another one or does not allow the change.
     """
     before = charge_txn(conn, mo_id, for_update=True)
-    if before is None or not can_move(before.state, to_state):
+    as_judged = before is not None and from_state in (None, before.state)
+    if before is None or not as_judged or not can_move(before.state, to_state):
         state = "missing" if before is None else before.state.value
         raise StaleStateError(f"the charge of query {mo_id} is {state} and cannot become {to_state.value}")
     values: dict[str, Any] = {"state": to_state.value, "state_at": now, "reason": reason}
@@ -191,10 +196,13 @@ def move_txn(
     return after
 
 
-def lapse_charges_txn(conn: Connection, now: datetime, decision_when_late: Mapping[str, ChargeDecision]) -> list[int]:
+def lapse_charges_txn(
+    conn: Connection, now: datetime, late_at: datetime, decision_when_late: Mapping[str, ChargeDecision]
+) -> list[int]:
     """Replies that missed their deadline in the outbox lose their charge before they leave; their MOs' ids.
 
     Args:
+        late_at: deadlines at or before this are missed.
         decision_when_late: profile name → NO_CHARGE, or REFUND where the operator took the money with the MO.
     """
     due = (
@@ -203,9 +211,9 @@ def lapse_charges_txn(conn: Connection, now: datetime, decision_when_late: Mappi
         .where(
             charge.c.state == ChargeState.DECIDED.value,
             charge.c.decision == ChargeDecision.CHARGE.value,
-            charge.c.lapses_at <= now,
+            charge.c.lapses_at <= late_at,
             message.c.kind == MessageKind.MO_REPLY.value,
-            message.c.state == MessageState.QUEUED.value,
+            state_is(MessageState.QUEUED),
         )
         .order_by(charge.c.mo_id)
         .limit(1000)
@@ -216,11 +224,12 @@ def lapse_charges_txn(conn: Connection, now: datetime, decision_when_late: Mappi
         # Guarded: a node that claims the reply at this moment sends it as it was decided.
         changed = conn.execute(
             message.update()
-            .where(message.c.id == row.message_id, message.c.state == MessageState.QUEUED.value)
+            .where(message.c.id == row.message_id, state_is(MessageState.QUEUED))
             .values(charge_decision=decision.value)
         )
         if changed.rowcount == 1:
-            move_txn(conn, row.mo_id, ChargeState.DECIDED, now, reason="late", decision=decision)
+            judged = ChargeState.DECIDED
+            move_txn(conn, row.mo_id, ChargeState.DECIDED, now, reason="late", from_state=judged, decision=decision)
             lapsed.append(row.mo_id)
     return lapsed
 
@@ -236,7 +245,7 @@ def open_replies_txn(
         .where(
             charge.c.state.in_([state.value for state in states]),
             message.c.kind == MessageKind.MO_REPLY.value,
-            message.c.state.in_([state.value for state in message_states]),
+            state_is(*message_states),
         )
         .order_by(charge.c.mo_id)
         .limit(limit)

@@ -92,7 +92,11 @@ def by_decision(decision: ChargeDecision) -> ChargeState:
 
 
 def settle_txn(conn: Connection, charge: Charge, verdict: Verdict | None, now: datetime) -> Settled | None:
-    """Write a verdict into the ledger. None when it changes nothing: repeated, or overtaken by a final outcome."""
+    """Write a verdict into the ledger. None when it changes nothing: repeated, or overtaken by a final outcome.
+
+    Raises:
+        StaleStateError: the row, read without a lock, has changed since.
+    """
     if verdict is None or not can_move(charge.state, verdict.state):
         return None
     after = move_txn(
@@ -101,6 +105,7 @@ def settle_txn(conn: Connection, charge: Charge, verdict: Verdict | None, now: d
         verdict.state,
         now,
         reason=verdict.reason,
+        from_state=charge.state,
         decision=verdict.decision,
         outcome_raw=verdict.raw,
     )

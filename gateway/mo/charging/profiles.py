@@ -7,7 +7,6 @@ MO's id (:meth:`Charging.mo_id_of`), and how its answers read (:mod:`gateway.mo.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 import structlog
@@ -32,6 +31,7 @@ from gateway.model import (
     MessageState,
     PartState,
     ReplyKind,
+    SettledPart,
     SubmitOutcome,
 )
 from gateway.settings import BindSettings, ChargingProfile, ChargingSettings, OperatorSettings, TlvField
@@ -52,15 +52,6 @@ log = structlog.get_logger()
 _ENDED_UNSEEN = (MessageState.EXPIRED, MessageState.REJECTED, MessageState.CANCELLED, MessageState.UNKNOWN)
 #: Some SMSCs fill the field with zeros where they have no id.
 _NO_ID = frozenset("0")
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyReceipt:
-    """The final delivery receipt of a message, matched."""
-
-    message_id: int
-    state: PartState
-    error: str  # as given: "000"
 
 
 class Charging:
@@ -134,11 +125,12 @@ class Charging:
             _settle(conn, charge, verdict, now, settled, charges, outcome.message_id)
         return tuple(settled)
 
-    def receipt_txn(self, conn: Connection, receipts: Sequence[ReplyReceipt], now: datetime) -> tuple[Settled, ...]:
+    def receipt_txn(self, conn: Connection, receipts: Sequence[SettledPart], now: datetime) -> tuple[Settled, ...]:
         """Settle what final receipts tell of replies; receipts of notices are skipped.
 
         A receipt that only confirms an outcome changes nothing.
         """
+        receipts = [receipt for receipt in receipts if receipt.mo_id is not None]
         charges = charges_of_messages_txn(conn, [receipt.message_id for receipt in receipts])
         settled: list[Settled] = []
         for receipt in receipts:
@@ -149,14 +141,17 @@ class Charging:
             _settle(conn, charge, verdict, now, settled, charges, receipt.message_id)
         return tuple(settled)
 
-    def upkeep_txn(self, conn: Connection, now: datetime, sent_before: datetime) -> tuple[Settled, ...]:
+    def upkeep_txn(
+        self, conn: Connection, now: datetime, *, late_at: datetime, sent_before: datetime
+    ) -> tuple[Settled, ...]:
         """What time brings: late replies lose their charge, replies that ended unseen are settled, SENT grows old.
 
         Args:
+            late_at: replies still in the outbox whose deadline lies at or before this lose their charge.
             sent_before: SENT since before this: the operator never told, UNKNOWN.
         """
         late = {name: told(ChargeDecision.NO_CHARGE, profile) for name, profile in self._settings.profiles.items()}
-        lapse_charges_txn(conn, now, late)
+        lapse_charges_txn(conn, now, late_at, late)
         settled: list[Settled] = []
         for reply in open_replies_txn(conn, (ChargeState.DECIDED,), _ENDED_UNSEEN):
             verdict = (

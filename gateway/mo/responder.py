@@ -1,0 +1,205 @@
+"""A recorded query, answered: limits, lookup within the deadline, one reply with its decision.
+
+The reply deadline of the service counts from the receipt of the MO. Of it, ``queries.reply_margin_s`` is kept for recording
+and submitting the reply, and the rest is the time of the lookup. What cannot be found in that time gets the
+temporary-failure reply; what is found too late is told, and not charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.clock import Clock
+from gateway.db import Database
+from gateway.errors import GatewayError, StoreError
+from gateway.mo.charging.profiles import Charging
+from gateway.mo.replies import Replies
+from gateway.mo.services import Services
+from gateway.model import Dossier, QueryResult, ReplyKind
+from gateway.settings import QueryServiceSettings, QuerySettings
+from gateway.store.inbox import RecordedMo, ignore_txn, reply_txn
+
+log = structlog.get_logger()
+
+
+class LookupAnswer(Protocol):
+    """What the federation of agencies' databases knows of a code."""
+
+    @property
+    def dossier(self) -> Dossier | None:
+        """None: no source that answered holds the code."""
+        ...
+
+    @property
+    def found_in(self) -> str:
+        """The source that answered, "(seen)" added when its last polled state did; "" when none holds the code."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Every source answered: only then is a code that was not found unknown."""
+        ...
+
+
+Lookup = Callable[[str, float], Deferred[LookupAnswer]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What is to be answered."""
+
+    kind: ReplyKind
+    dossier: Dossier | None = None
+    found_in: str | None = None
+    lookup_ms: int | None = None
+
+
+class Responder:
+    """Answers queries that stand in the store. Whoever calls it twice for one query, it replies once."""
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        db: Database,
+        clock: Clock,
+        settings: QuerySettings,
+        services: Services,
+        charging: Charging,
+        lookup: Lookup,
+        replies: Replies,
+        wake: Callable[[str], None] | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._db = db
+        self._clock = clock
+        self._queries = settings
+        self._services = services
+        self._charging = charging
+        self._lookup = lookup
+        self._replies = replies
+        self._wake = wake
+        self._open: set[int] = set()  # queries that this node is answering
+
+    @property
+    def open_queries(self) -> int:
+        """How many queries are being answered now."""
+        return len(self._open)
+
+    def is_open(self, mo_id: int) -> bool:
+        """Whether this query is being answered now."""
+        return mo_id in self._open
+
+    async def answer(self, recorded: RecordedMo) -> None:
+        """Answer an open query, or ignore it when its sender is over a limit. Does nothing for one that is being answered."""
+        if recorded.mo_id in self._open:
+            return
+        self._open.add(recorded.mo_id)
+        try:
+            reason = self._over_limit(recorded)
+            if reason:
+                await self._ignore(recorded, reason)
+            else:
+                await self._reply(recorded, await self._find(recorded))
+        except StoreError as error:
+            # It stays RECEIVED; the upkeep takes it up when the store is back.
+            log.error("mo_reply_not_recorded", mo=recorded.mo_id, reason=str(error))
+        finally:
+            self._open.discard(recorded.mo_id)
+
+    def _over_limit(self, recorded: RecordedMo) -> str:
+        """Why no reply goes out at all; the first one over the daily limit is told so."""
+        if recorded.sender_today > self._queries.per_sender_per_day + 1:
+            return "too_many"
+        if recorded.result is not QueryResult.OK and recorded.sender_errors > self._queries.errors_per_sender_per_hour:
+            return "too_many_errors"
+        return ""
+
+    async def _ignore(self, recorded: RecordedMo, reason: str) -> None:
+        if await self._db.run("ignore_mo", ignore_txn, recorded.mo_id, reason, self._clock.now()):
+            log.info("mo_ignored", mo=recorded.mo_id, reason=reason, source_addr=recorded.mo.source_addr)
+
+    async def _find(self, recorded: RecordedMo) -> _Finding:
+        if recorded.sender_today > self._queries.per_sender_per_day:
+            return _Finding(ReplyKind.TOO_MANY)
+        if recorded.result is not QueryResult.OK:
+            return _Finding(ReplyKind.BAD_SYNTAX)
+        budget_s = self._deadline_s(recorded) - self._queries.reply_margin_s - self._age_s(recorded)
+        if budget_s <= 0:
+            log.warning("mo_too_late_to_look_up", mo=recorded.mo_id, age_s=round(self._age_s(recorded), 1))
+            return _Finding(ReplyKind.TEMPORARY_FAILURE)
+        started = self._clock.now()
+        try:
+            found = await self._lookup(recorded.code, budget_s).addTimeout(budget_s, self._reactor)
+        except (GatewayError, DeferredTimeout, CancelledError) as error:
+            log.warning("mo_lookup_failed", mo=recorded.mo_id, code=recorded.code, reason=str(error) or "timeout")
+            return _Finding(ReplyKind.TEMPORARY_FAILURE, lookup_ms=self._ms_since(started))
+        except Exception:
+            # The edge to the agencies' databases: whatever is wrong there, the citizen gets an answer in time.
+            log.exception("mo_lookup_failed", mo=recorded.mo_id, code=recorded.code)
+            return _Finding(ReplyKind.TEMPORARY_FAILURE, lookup_ms=self._ms_since(started))
+        took_ms = self._ms_since(started)
+        if found.dossier is not None:
+            kind = self._replies.kind_of(found.dossier)
+            return _Finding(kind, found.dossier, found.found_in, took_ms)
+        kind = ReplyKind.UNKNOWN_CODE if found.complete else ReplyKind.TEMPORARY_FAILURE
+        return _Finding(kind, lookup_ms=took_ms)
+
+    async def _reply(self, recorded: RecordedMo, finding: _Finding) -> None:
+        late = self._age_s(recorded) > self._deadline_s(recorded)
+        decision = self._charging.decide(recorded.mo.route, finding.kind, late=late)
+        reply = self._replies.message(
+            recorded,
+            finding.kind,
+            finding.dossier,
+            decision,
+            service=self._service(recorded),
+            business_now=self._clock.business_now(),
+        )
+        replied = await self._db.run(
+            "reply_mo",
+            reply_txn,
+            recorded.mo_id,
+            reply,
+            self._clock.now(),
+            kind=finding.kind,
+            decision=decision,
+            reason=f"{finding.kind.value}{' late' if late else ''}",
+            found_in=finding.found_in,
+            lookup_ms=finding.lookup_ms,
+        )
+        if not replied:
+            log.info("mo_replied_elsewhere", mo=recorded.mo_id)
+            return
+        log.info(
+            "mo_replied",
+            mo=recorded.mo_id,
+            code=recorded.code,
+            result=finding.kind.value,
+            found_in=finding.found_in,
+            ms=finding.lookup_ms,
+            decision=decision.value,
+            late=late,
+        )
+        if self._wake is not None:
+            self._wake(recorded.mo.route)
+
+    def _service(self, recorded: RecordedMo) -> QueryServiceSettings | None:
+        return self._services.by_name(recorded.service)
+
+    def _deadline_s(self, recorded: RecordedMo) -> float:
+        service = self._service(recorded)
+        return service.reply_deadline_s if service else self._services.longest_deadline_s
+
+    def _age_s(self, recorded: RecordedMo) -> float:
+        return (self._clock.now() - recorded.mo.received_at).total_seconds()
+
+    def _ms_since(self, started: datetime) -> int:
+        return round((self._clock.now() - started).total_seconds() * 1000)
