@@ -240,6 +240,7 @@ class ClaimedMessage:
     charge_decision: ChargeDecision | None
     expires_at: datetime | None
     charge_link: str | None = None  # replies: the MO's SMSC message id
+    priority: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,29 @@ class IncomingReceipt:
     user_message_reference: int | None
     done_at: datetime | None
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A message that moved from one state to another."""
+
+    message_id: int
+    before: MessageState
+    after: MessageState
+    reason: str
+    mo_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettledPart:
+    """A part whose final receipt was matched."""
+
+    message_id: int
+    part: int
+    mo_id: int | None
+    state: PartState
+    stat: str  # as given
+    error: str  # as given
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,17 +112,17 @@ message_part = sa.Table(
     sa.Column("bind", sa.Text, nullable=False),
     sa.Column("route", sa.Text, nullable=False),
     sa.Column("smsc_message_id", sa.Text),  # exactly as given in submit_sm_resp
+    sa.Column("id_key", sa.Text),  # the same in the one spelling by which receipts look for it (smpp.receipt.id_keys)
     sa.Column("command_status", sa.BigInteger),  # of submit_sm_resp, exactly
     sa.Column("answered_at", UtcDateTime),  # submit_sm_resp
     sa.Column("final_at", UtcDateTime),  # the final receipt
     sa.Column("receipt_stat", sa.Text),  # as given: DELIVRD, UNDELIV …
     sa.Column("receipt_error", sa.Text),
-    sa.Index("ix_message_part_smsc_message_id", "route", "smsc_message_id"),
+    sa.Index("ix_message_part_id_key", "route", "id_key"),
     sqlite_with_rowid=False,
 )
 
-#: Further keys by which a receipt finds its part: what the bind's id rules derive from the id as given (hex, decimal), and
-#: the ids of repeated submits. The id as given itself is found in message_part.
+#: Further ids of a part: a submit that was repeated in doubt and accepted twice has two, and gets two receipts.
 part_key = sa.Table(
     "part_key",
     metadata,
@@ -152,6 +152,7 @@ waiting_receipt = sa.Table(
     sa.Column("status", sa.Text, nullable=False, server_default="waiting"),  # waiting, orphan
     sa.UniqueConstraint("route", "smsc_message_id", "stat", "destination_addr"),
     sa.Index("ix_waiting_receipt_waiting", "received_at", **_partial("status = 'waiting'")),
+    sa.Index("ix_waiting_receipt_destination", "destination_addr", **_partial("status = 'waiting'")),
     sa.Index("ix_waiting_receipt_received_at", "received_at"),
     sqlite_autoincrement=True,
 )

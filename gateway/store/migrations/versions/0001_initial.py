@@ -190,6 +190,7 @@ def upgrade() -> None:
         sa.Column("bind", sa.Text(), nullable=False),
         sa.Column("route", sa.Text(), nullable=False),
         sa.Column("smsc_message_id", sa.Text(), nullable=True),
+        sa.Column("id_key", sa.Text(), nullable=True),
         sa.Column("command_status", sa.BigInteger(), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("final_at", sa.DateTime(timezone=True), nullable=True),
@@ -198,7 +199,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message_id", "part", name=op.f("pk_message_part")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_message_part_smsc_message_id", "message_part", ["route", "smsc_message_id"], unique=False)
+    op.create_index("ix_message_part_id_key", "message_part", ["route", "id_key"], unique=False)
     op.create_table(
         "mo",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -333,6 +334,14 @@ def upgrade() -> None:
         ),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "ix_waiting_receipt_destination",
+        "waiting_receipt",
+        ["destination_addr"],
+        unique=False,
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    )
     op.create_index("ix_waiting_receipt_received_at", "waiting_receipt", ["received_at"], unique=False)
     op.create_index(
         "ix_waiting_receipt_waiting",
@@ -387,6 +396,12 @@ def downgrade() -> None:
         postgresql_where=sa.text("status = 'waiting'"),
     )
     op.drop_index("ix_waiting_receipt_received_at", table_name="waiting_receipt")
+    op.drop_index(
+        "ix_waiting_receipt_destination",
+        table_name="waiting_receipt",
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    )
     op.drop_table("waiting_receipt")
     op.drop_index("ix_state_conflict_at", table_name="state_conflict")
     op.drop_table("state_conflict")
@@ -406,7 +421,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'received'"),
     )
     op.drop_table("mo")
-    op.drop_index("ix_message_part_smsc_message_id", table_name="message_part")
+    op.drop_index("ix_message_part_id_key", table_name="message_part")
     op.drop_table("message_part")
     op.drop_index(
         "ix_message_sending",

@@ -1,0 +1,126 @@
+"""What became of submits, recorded: the answers to submit_sm, their absence, and messages given back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.model import MessageState, PartState, SettledPart, StateChange, SubmitOutcome
+from gateway.store.batch import MessageBatch, MessageRow, PartRow, id_key
+from gateway.store.rollup import TAKEN
+from gateway.store.schema import part_key
+from gateway.store.waiting import any_waiting_txn, drop_receipts_txn, take_receipts_txn, waiting_by_key_txn
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording changed."""
+
+    changes: tuple[StateChange, ...]
+    settled: tuple[SettledPart, ...]  # by receipts that had come before their submit_sm_resp
+    replies: frozenset[int]  # of the messages concerned, those that answer an MO
+    stale: tuple[int, ...]  # messages whose outcome came too late to count: another claim, or they had ended
+
+
+def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOutcome], now: datetime) -> Recorded:
+    """Record outcomes of submits that ``node`` made, oldest first.
+
+    ACCEPTED counts whenever it comes: it also settles a message that has become unknown since (invariant 3) or waits to
+    be sent again. The other states count only as long as the message is this node's: a node that lost its lease must
+    not disturb the node that has the message now.
+
+    Receipts that came before are matched here (invariant 5). Recording the same outcome again changes nothing.
+    """
+    batch = MessageBatch(conn, now)
+    batch.load((outcome.message_id for outcome in outcomes), parts_of_all=False)
+    stale: list[int] = []
+    second_ids: list[dict[str, object]] = []
+    for outcome in outcomes:
+        row = batch.messages.get(outcome.message_id)
+        if row is None or not _apply(batch, row, outcome, node, second_ids):
+            stale.append(outcome.message_id)
+    _match_early(conn, batch)
+    if second_ids:
+        _insert_keys(conn, second_ids)
+    changes = batch.flush()
+    replies = frozenset(row.id for row in batch.messages.values() if row.mo_id is not None)
+    return Recorded(changes, tuple(batch.settled), replies, tuple(stale))
+
+
+def _apply(
+    batch: MessageBatch, row: MessageRow, outcome: SubmitOutcome, node: str, second_ids: list[dict[str, object]]
+) -> bool:
+    mine = row.node == node and row.state in (MessageState.SENDING, MessageState.UNKNOWN)
+    existing = batch.parts[row.id].get(outcome.part)
+    if outcome.state is PartState.PENDING:
+        if mine:
+            row.returned, row.reason, row.retry_at = True, outcome.reason, outcome.retry_at
+        return mine
+    if existing is not None and (existing.state in TAKEN or existing.state is PartState.REJECTED):
+        return _apply_again(existing, outcome, second_ids)
+    if outcome.state is not PartState.ACCEPTED and not mine:
+        return False
+    batch.put(
+        PartRow(
+            row.id,
+            outcome.part,
+            outcome.state,
+            outcome.reason,
+            outcome.bind,
+            row.route,
+            outcome.smsc_message_id or None,
+            id_key(outcome.smsc_message_id),
+            outcome.command_status,
+            outcome.at,
+        )
+    )
+    return True
+
+
+def _apply_again(existing: PartRow, outcome: SubmitOutcome, second_ids: list[dict[str, object]]) -> bool:
+    """A part that has its answer got another: a repeated submit was accepted too, or the same outcome is told again."""
+    key = id_key(outcome.smsc_message_id)
+    if outcome.state is not PartState.ACCEPTED:
+        return False
+    if key is None or key == existing.id_key:
+        return True
+    if existing.id_key is None:
+        existing.smsc_message_id, existing.id_key = outcome.smsc_message_id, key
+        existing.changed = existing.changed_id = True
+    else:
+        second_ids.append(
+            {"route": existing.route, "id_key": key, "message_id": existing.message_id, "part": existing.part}
+        )
+    return True
+
+
+def _insert_keys(conn: Connection, rows: list[dict[str, object]]) -> None:
+    for row in rows:
+        same = [part_key.c[name] == value for name, value in row.items()]
+        if conn.execute(sa.select(part_key.c.part).where(*same)).first() is None:
+            conn.execute(sa.insert(part_key), row)
+
+
+def _match_early(conn: Connection, batch: MessageBatch) -> None:
+    fresh: dict[str, dict[str, list[PartRow]]] = {}
+    for parts in batch.parts.values():
+        for part in parts.values():
+            if part.changed_id and part.id_key is not None and part.state is PartState.ACCEPTED:
+                fresh.setdefault(part.route, {}).setdefault(part.id_key, []).append(part)
+    if not fresh or not any_waiting_txn(conn):
+        return
+    used: list[int] = []
+    for route, by_key in fresh.items():
+        waiting = waiting_by_key_txn(conn, route, list(by_key))
+        receipts = take_receipts_txn(conn, [number for numbers in waiting.values() for number in numbers])
+        for key, numbers in waiting.items():
+            for number in numbers:
+                if number in receipts:
+                    used.append(number)
+                    for part in by_key[key]:
+                        batch.apply_receipt(part, receipts[number])
+    drop_receipts_txn(conn, used)
