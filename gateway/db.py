@@ -180,8 +180,8 @@ class Database:
         jobs.put(_Job(desc, run, done))
         return done
 
-    def close(self) -> None:
-        """Finish what is queued, then stop the threads. Blocks until they have ended."""
+    def close(self, timeout_s: float = 30.0) -> None:
+        """Finish what is queued, then stop the threads. Blocks until they have ended, at most ``timeout_s`` for each."""
         if self._closed:
             return
         self._closed = True
@@ -189,7 +189,7 @@ class Database:
         for _ in self._threads:
             self._reads.put(None)
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(timeout=timeout_s)
         self.engine.dispose()
 
     # -- threads ------------------------------------------------------------------------------------------------
