@@ -1,0 +1,46 @@
+"""The two kinds of behaviour. A gate may refuse a submit_sm; a disturbance changes when and whether it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.smpp.pdu import DataSm, SubmitSm
+from gateway.smpp.text import Concatenation
+
+
+@dataclass(slots=True)
+class Submission:
+    """One submit_sm (or data_sm) on its way through the behaviours, and what they made of it."""
+
+    pdu: SubmitSm | DataSm
+    at: float  # seconds, the schedule's time
+    ordinal: int  # of the account, counted from 1
+    open_answers: int  # submits of this session that wait for their answer, without this one
+    concatenation: Concatenation | None
+    status: int = 0
+    refused_by: str = ""
+    delay_s: float = 0.0  # of the answer
+    answered: bool = True  # False: the answer is lost
+    ignored: bool = False  # True: as if the PDU had never come
+    cut: bool = False  # True: the link goes down in place of the answer
+    deliver_anyway: bool = False  # True: refused in the response, yet the handset gets it
+    charge: dict[str, Any] | None = None  # for the record
+
+
+class Gate(Protocol):
+    """Accepts or refuses. The first refusal decides, later gates are not asked."""
+
+    name: str
+
+    def judge(self, submission: Submission) -> int:
+        """The command_status: 0 lets it pass."""
+        ...
+
+
+class Disturbance(Protocol):
+    """Delays, drops, cuts. All of them are asked, before the gates."""
+
+    def disturb(self, submission: Submission) -> None:
+        """Change what becomes of the answer."""
+        ...

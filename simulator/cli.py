@@ -1,0 +1,260 @@
+"""Command line of the simulator. ``run`` is its composition root: the only place with the real reactor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from simulator import show
+from simulator.behaviours.faults import FaultKind
+from simulator.config_file import load_settings
+from simulator.control_client import ControlClient
+from simulator.errors import ConfigFaults, SimulatorError
+from simulator.settings import DEFAULT_CONTROL_PORT, SimulatorSettings
+from simulator.values import parse_status
+
+F = TypeVar("F", bound=Callable[..., None])
+
+EXIT_REFUSED = 1  # the ESME refused the MO, or the command failed
+EXIT_BAD_CONFIGURATION = 2  # click's own code for a wrong command line, too
+EXIT_KEPT = 3  # the MO has no answer yet
+_CONFIG = click.Path(path_type=Path)
+
+
+def main() -> None:
+    """Entry point of ``motcua-simulator``."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except ConfigFaults as faults:
+        for fault in faults.faults:
+            click.echo(f"motcua-simulator: {fault}", err=True)
+        sys.exit(EXIT_BAD_CONFIGURATION)
+    except SimulatorError as error:
+        click.echo(f"motcua-simulator: {error}", err=True)
+        sys.exit(EXIT_REFUSED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """An SMSC on your own machine: accounts, receipts, handsets, faults on demand."""
+
+
+def talks_to_simulator(command: F) -> F:
+    """Adds --control and --config, and passes a :class:`ControlClient` as ``client``."""
+
+    @click.option("--control", "url", envvar="MOTCUA_SIMULATOR", help="control interface of the running simulator")
+    @click.option("--config", "config", type=_CONFIG, help="the running simulator's file: its control port is taken")
+    @wraps(command)
+    def with_client(*args: Any, url: str | None, config: Path | None, **kwargs: Any) -> None:
+        if url is None:
+            settings = load_settings(config).control
+            url = f"http://{settings.host}:{settings.port or DEFAULT_CONTROL_PORT}"
+        command(*args, client=ControlClient(url), **kwargs)
+
+    return with_client  # type: ignore[return-value]
+
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
+
+
+def _print(values: Any, as_json: bool, lines: Callable[[Any], Iterable[str]]) -> None:
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False))
+    else:
+        for line in lines(values):
+            click.echo(line)
+
+
+@cli.command()
+@click.option("--config", type=_CONFIG, help="YAML file; without one: any system_id and password on one port")
+@click.option("--port", type=click.IntRange(0, 65535), help="SMPP port, where there is one account; 0 takes a free one")
+@click.option("--control-port", type=click.IntRange(0, 65535), help="port of the HTTP control interface")
+@click.option("--record", type=_CONFIG, help="file for the record of everything that passed, JSON lines")
+@click.option("--seed", type=int, help="of all randomness")
+@click.option("--json", "as_json", is_flag=True, help="announce readiness as one JSON object")
+def run(
+    config: Path | None,
+    port: int | None,
+    control_port: int | None,
+    record: Path | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Run the simulator until it is stopped (Ctrl-C, SIGTERM)."""
+    settings = _overridden(load_settings(config), port, control_port, record, seed)
+    from twisted.internet import reactor as installed  # the composition root: only a command that runs installs one
+
+    from simulator import log
+    from simulator.simulator import Simulator
+
+    log.configure(settings.log)
+    reactor: Any = installed
+    simulator = Simulator(reactor, settings)
+    simulator.start()
+    reactor.addSystemEventTrigger("before", "shutdown", simulator.stop)
+    if as_json:
+        url = f"http://{settings.control.host}:{simulator.control_port}"
+        click.echo(json.dumps({"ready": True, "ports": simulator.ports, "control": url, "seed": simulator.seed}))
+    else:
+        for line in show.start_lines(settings, simulator.ports, simulator.control_port, simulator.seed):
+            click.echo(line)
+    sys.stdout.flush()
+    reactor.run()
+
+
+def _overridden(
+    settings: SimulatorSettings, port: int | None, control_port: int | None, record: Path | None, seed: int | None
+) -> SimulatorSettings:
+    if port is not None:
+        if len(settings.accounts) > 1:
+            raise click.UsageError(
+                f"--port is for one account; the configuration has {len(settings.accounts)}: set their ports there"
+            )
+        accounts = {name: account.model_copy(update={"port": port}) for name, account in settings.accounts.items()}
+        settings = settings.model_copy(update={"accounts": accounts})
+    if control_port is not None:
+        settings = settings.model_copy(update={"control": settings.control.model_copy(update={"port": control_port})})
+    if record is not None:
+        settings = settings.model_copy(update={"record": settings.record.model_copy(update={"path": record})})
+    return settings if seed is None else settings.model_copy(update={"seed": seed})
+
+
+@cli.command()
+@click.option("--from", "phone", required=True, help="the handset: 84905123456 or 0905123456")
+@click.option("--to", required=True, help="the shortcode: 8083")
+@click.option("--account", help="operator's account; default: by the handset's prefix")
+@click.option("--coding", type=click.Choice(["auto", "gsm7", "ucs2"]), default="auto", help="auto: by the text")
+@click.option("--form", type=click.Choice(["udh8", "udh16", "sar", "payload"]), help="of a long text")
+@click.option("--copies", type=click.IntRange(1, 100), default=1, help="deliver the same MO so many times")
+@click.option("--wait", "wait_s", type=click.FloatRange(0, 600), default=10.0, help="seconds to wait for the answer")
+@click.argument("text")
+@as_json_option
+@talks_to_simulator
+def mo(client: ControlClient, phone: str, text: str, wait_s: float, as_json: bool, **options: Any) -> None:
+    """A handset sends TEXT. Exit code 0: taken; 1: refused; 3: kept, no ESME has taken it yet."""
+    chosen = {name: value for name, value in options.items() if value is not None}
+    body = {"from": phone, "text": text, "wait_s": wait_s, **chosen}
+    answer = client.post("mo", body=body, timeout_s=wait_s + 30)
+    _print(answer, as_json, show.mo_lines)
+    if answer["state"] != "delivered":
+        sys.exit(EXIT_KEPT if answer["state"] == "kept" else EXIT_REFUSED)
+
+
+@cli.command()
+@click.argument("number", required=False)
+@as_json_option
+@talks_to_simulator
+def inbox(client: ControlClient, number: str | None, as_json: bool) -> None:
+    """What the handset NUMBER received; without one, all handsets."""
+    if number is not None:
+        _print(client.get("inbox", number), as_json, show.inbox_lines)
+        return
+    inboxes = [client.get("inbox", handset["number"]) for handset in client.get("inbox")["handsets"]]
+    if as_json:
+        click.echo(json.dumps({"handsets": inboxes}, ensure_ascii=False))
+    elif not inboxes:
+        click.echo("No handset has received anything.")
+    for one in () if as_json else inboxes:
+        _print(one, False, show.inbox_lines)
+
+
+@cli.command()
+@as_json_option
+@talks_to_simulator
+def status(client: ControlClient, as_json: bool) -> None:
+    """Accounts, binds, counters, faults."""
+    _print(client.get("status"), as_json, show.status_lines)
+
+
+@cli.command()
+@click.argument("account")
+@click.argument("kind", type=click.Choice([*(kind.value for kind in FaultKind), "clear"]))
+@click.option("--seconds", type=float, help="how long; default: until it is cleared")
+@click.option("--count", type=int, help="so many submit_sm")
+@click.option("--status", "command_status", help="of 'status': 0x0B or ESME_RINVDSTADR")
+@click.option("--by", "by_s", type=float, help="seconds of 'delay-answers'")
+@as_json_option
+@talks_to_simulator
+def fault(
+    client: ControlClient,
+    account: str,
+    kind: str,
+    seconds: float | None,
+    count: int | None,
+    command_status: str | None,
+    by_s: float | None,
+    as_json: bool,
+) -> None:
+    """Order a fault on ACCOUNT ("all" for every one): throttle, cut, drop-answers … "clear" ends them."""
+    if kind == "clear":
+        _print(client.delete("fault", account), as_json, lambda answer: [f"cleared: {', '.join(answer['cleared'])}"])
+        return
+    body: dict[str, Any] = {"fault": kind, "seconds": seconds, "count": count, "by_s": by_s}
+    if command_status is not None:
+        try:
+            body["status"] = parse_status(command_status)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--status") from error
+    answer = client.post("fault", account, body={name: value for name, value in body.items() if value is not None})
+    _print(
+        answer,
+        as_json,
+        lambda done: [
+            f"{name}: {done['fault']}, sessions now {hit['sessions']}" for name, hit in done["accounts"].items()
+        ],
+    )
+
+
+@cli.command()
+@click.option("--after", type=click.IntRange(0), default=0, help="only entries with a higher number")
+@click.option("--event", help="submit, receipt, mo, bind, unbind, bind_refused, fault")
+@click.option("--account", help="only this account")
+@click.option("--flush", is_flag=True, help="only write what is buffered to the record's file")
+@talks_to_simulator
+def record(client: ControlClient, after: int, event: str | None, account: str | None, flush: bool) -> None:
+    """What passed, as JSON lines: the newest entries, from memory."""
+    if flush:
+        client.post("record", "flush", body={})
+        return
+    while True:
+        page = client.get("record", after=after, event=event, account=account)
+        for entry in page["entries"]:
+            click.echo(json.dumps(entry, ensure_ascii=False))
+        if page["next"] <= after:
+            return
+        after = page["next"]
+
+
+@cli.command()
+@as_json_option
+@talks_to_simulator
+def charging(client: ControlClient, as_json: bool) -> None:
+    """The operators' books: what was decided and charged for each MO."""
+    _print(client.get("charging"), as_json, show.charging_lines)
+
+
+@cli.command()
+@click.argument("account")
+@click.argument("number")
+@click.argument("balance_vnd", type=int)
+@as_json_option
+@talks_to_simulator
+def balance(client: ControlClient, account: str, number: str, balance_vnd: int, as_json: bool) -> None:
+    """Set the balance of the handset NUMBER at ACCOUNT, in VND."""
+    answer = client.post("charging", account, "balance", body={"phone": number, "balance_vnd": balance_vnd})
+    _print(answer, as_json, lambda done: [f"{done['phone']}: {done['balance_vnd']} VND"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""What the SMSC has for an ESME: MO and receipts, kept until they are answered. SMPP 3.4 §4.6 (deliver_sm).
+
+As a real SMSC does, it sends to receiver and transceiver sessions only, tries again after a temporary error, a lost link or
+silence (so an ESME may see a message twice), and gives up what the ESME refuses for good or nobody took in time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.smpp.constants import CommandStatus
+from gateway.smpp.errors import LocalProtocolError
+from gateway.smpp.pdu import DataSm, DeliverSm
+from simulator.schedule import Schedule
+
+log = structlog.get_logger()
+
+TEMPORARY = frozenset(
+    {
+        CommandStatus.ESME_RSYSERR,
+        CommandStatus.ESME_RMSGQFUL,
+        CommandStatus.ESME_RTHROTTLED,
+        CommandStatus.ESME_RX_T_APPN,
+        CommandStatus.ESME_RINVBNDSTS,
+    }
+)
+
+
+class Receiver(Protocol):
+    """What a mailbox needs of a session that can receive."""
+
+    system_id: str
+    interface_version: int
+
+    @property
+    def free_window(self) -> int: ...
+
+    def send(self, pdu: DeliverSm | DataSm, token: object) -> object: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """One deliver_sm or data_sm until it is settled."""
+
+    kind: str  # "mo" or "receipt"
+    pdu: DeliverSm | DataSm
+    posted_at: float
+    settled: Callable[[Outgoing, int | None], None]  # the answer's command_status; None: given up
+    pdu_before_34: DeliverSm | None = None  # for an ESME of SMPP 3.3; None: ``pdu`` without its TLVs
+    about: Any = None  # the owner's own
+    attempts: int = 0
+    sent_at: float = 0.0
+    waiting: bool = False  # in a queue, or set for another attempt
+    done: bool = False
+
+
+class Mailbox:
+    """The queue of one system_id and the sessions that may take from it."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        retry_s: Callable[[], float],
+        keep_s: float,
+        kept: int,
+        unanswered_limit: int,
+    ) -> None:
+        self._schedule = schedule
+        self._retry_s = retry_s
+        self._keep_s = keep_s
+        self._kept = kept
+        self._unanswered_limit = unanswered_limit
+        self._waiting: deque[Outgoing] = deque()
+        self._receivers: list[Receiver] = []
+        self._turn = 0
+        self._silent: dict[Receiver, int] = {}  # answers missing in a row
+        self.retrying = 0
+
+    def __len__(self) -> int:
+        """Waiting, those that wait for another attempt included."""
+        return len(self._waiting) + self.retrying
+
+    @property
+    def has_receiver(self) -> bool:
+        return bool(self._receivers)
+
+    def post(self, outgoing: Outgoing) -> None:
+        """Send it now if a session can take it, else keep it."""
+        if not self._waiting and self._receivers:
+            receiver = self._pick()
+            if receiver is not None:
+                self._send(receiver, outgoing)
+                return
+        outgoing.waiting = True
+        self._waiting.append(outgoing)
+        if len(self._waiting) > self._kept:
+            self._give_up(self._waiting.popleft(), "mailbox_full")
+
+    def adopt(self, other: Mailbox) -> None:
+        """Take over what waits in another mailbox (of a system_id that was not known yet)."""
+        while other._waiting:
+            self.post(other._waiting.popleft())
+
+    def bound(self, receiver: Receiver) -> None:
+        """A session that may receive is up."""
+        self._receivers.append(receiver)
+        self.pump()
+
+    def lost(self, receiver: Receiver, unanswered: list[Outgoing]) -> None:
+        """A session is gone; what it left unanswered goes to the front, in its order."""
+        if receiver in self._receivers:
+            self._receivers.remove(receiver)
+        self._silent.pop(receiver, None)
+        for outgoing in reversed(unanswered):
+            outgoing.waiting = True
+            self._waiting.appendleft(outgoing)
+        self.pump()
+
+    def answered(self, receiver: Receiver, outgoing: Outgoing, status: int) -> None:
+        """The ESME answered, in time or late."""
+        self._silent.pop(receiver, None)
+        if outgoing.done:
+            return
+        if status in TEMPORARY:
+            self._again(outgoing)
+        else:
+            outgoing.done = True
+            outgoing.settled(outgoing, status)
+        if self._waiting:
+            self.pump()
+
+    def expired(self, receiver: Receiver, outgoing: Outgoing) -> None:
+        """The ESME did not answer in time. After some in a row its session is closed: another one may be alive."""
+        self._again(outgoing)
+        count = self._silent.get(receiver, 0) + 1
+        self._silent[receiver] = count
+        if count == self._unanswered_limit:
+            log.warning("esme_does_not_answer", system_id=receiver.system_id, unanswered=count)
+            if receiver in self._receivers:
+                self._receivers.remove(receiver)
+            receiver.close()
+
+    def pump(self) -> None:
+        """Send what the sessions' windows have room for."""
+        while self._waiting and self._receivers:
+            receiver = self._pick()
+            if receiver is None:
+                return
+            outgoing = self._waiting.popleft()
+            if outgoing.done:
+                continue  # answered late, while it waited for another attempt
+            if self._schedule.now() - outgoing.posted_at > self._keep_s:
+                self._give_up(outgoing, "kept_too_long")
+            else:
+                self._send(receiver, outgoing)
+
+    def _pick(self) -> Receiver | None:
+        receivers = self._receivers
+        for _ in range(len(receivers)):
+            self._turn = (self._turn + 1) % len(receivers)
+            if receivers[self._turn].free_window > 0:
+                return receivers[self._turn]
+        return None
+
+    def _send(self, receiver: Receiver, outgoing: Outgoing) -> None:
+        outgoing.attempts += 1
+        outgoing.sent_at = self._schedule.now()
+        outgoing.waiting = False
+        pdu = outgoing.pdu
+        if receiver.interface_version < 0x34 and (pdu.tlvs or outgoing.pdu_before_34 is not None):
+            pdu = outgoing.pdu_before_34 or pdu._replace(tlvs=())
+        try:
+            receiver.send(pdu, outgoing)
+        except LocalProtocolError as error:
+            self._give_up(outgoing, str(error))  # a field that no PDU can hold: it will not get better
+
+    def _again(self, outgoing: Outgoing) -> None:
+        if outgoing.waiting:
+            return
+        outgoing.waiting = True
+        self.retrying += 1
+        self._schedule.call_later(self._retry_s(), self._retry, outgoing)
+
+    def _retry(self, outgoing: Outgoing) -> None:
+        self.retrying -= 1
+        if outgoing.done:
+            return
+        if self._schedule.now() - outgoing.posted_at > self._keep_s:
+            self._give_up(outgoing, "kept_too_long")
+        else:
+            self.post(outgoing)
+
+    def _give_up(self, outgoing: Outgoing, why: str) -> None:
+        log.warning("deliver_sm_given_up", kind=outgoing.kind, why=why, attempts=outgoing.attempts)
+        outgoing.done = True
+        outgoing.settled(outgoing, None)

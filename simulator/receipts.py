@@ -1,0 +1,118 @@
+"""Delivery receipts as this SMSC writes them. SMPP 3.4 §4.6.1, §5.2.12 (esm_class), §5.3.2.31-37, Appendix B (text)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from gateway.smpp.constants import EsmClass, MessageStateCode, TlvTag
+from gateway.smpp.pdu import DataSm, DeliverSm, SubmitSm, Tlv, tlv
+from gateway.smpp.receipt_text import STATES_BY_WORD, format_receipt_text
+from simulator.behaviours.message_ids import MessageId, MessageIds
+from simulator.settings import ReceiptSettings
+
+_GSM_NETWORK = 3  # 5.3.2.31 network_error_code, first octet
+_QUOTED_OCTETS = 20  # Appendix B: the first 20 characters of the message
+
+
+@dataclass(slots=True)
+class Accepted:
+    """A message that the SMSC took over."""
+
+    pdu: SubmitSm | DataSm
+    message_id: MessageId
+    system_id: str  # of the session it came by: its receipts go to this ESME
+    at: float
+
+
+class ReceiptWriter:
+    """Builds receipt PDUs by an account's settings."""
+
+    def __init__(self, settings: ReceiptSettings, ids: MessageIds) -> None:
+        self._settings = settings
+        self._ids = ids
+        self._zone = timezone(timedelta(hours=settings.utc_offset_hours))
+
+    def receipted_id(self, accepted: Accepted) -> str:
+        """The message id as the receipt writes it."""
+        return self._ids.in_receipt(accepted.message_id, self._settings.id_form)
+
+    def build(self, accepted: Accepted, stat: str, error: str, now: float) -> DeliverSm | DataSm:
+        """The receipt. ``stat`` "ENROUTE" makes an intermediate notification."""
+        settings = self._settings
+        text = b"" if settings.form == "tlv" else self._text(accepted, stat, error, now)
+        tlvs = () if settings.form == "text" else self._tlvs(accepted, stat, error)
+        if settings.pdu == "data_sm":
+            return self._data_sm(accepted, stat, text, tlvs)
+        return self._deliver_sm(accepted, stat, text, tlvs)
+
+    def build_before_34(self, accepted: Accepted, stat: str, error: str, now: float) -> DeliverSm | None:
+        """For an ESME bound as 3.3, which knows neither TLVs nor data_sm; None where the usual one will do."""
+        if self._settings.form != "tlv" and self._settings.pdu == "deliver_sm":
+            return None
+        return self._deliver_sm(accepted, stat, self._text(accepted, stat, error, now), ())
+
+    def _text(self, accepted: Accepted, stat: str, error: str, now: float) -> bytes:
+        text = format_receipt_text(
+            self.receipted_id(accepted),
+            stat,
+            datetime.fromtimestamp(accepted.at, self._zone),
+            datetime.fromtimestamp(now, self._zone),
+            error=error,
+            seconds=self._settings.time_format == "seconds",
+            text=_quoted(accepted.pdu),
+        )
+        return text.encode("latin-1", "replace")
+
+    def _tlvs(self, accepted: Accepted, stat: str, error: str) -> tuple[Tlv, ...]:
+        state = STATES_BY_WORD.get(stat, MessageStateCode.UNKNOWN)
+        tlvs = [
+            Tlv(TlvTag.RECEIPTED_MESSAGE_ID, self.receipted_id(accepted).encode("latin-1") + b"\0"),
+            Tlv(TlvTag.MESSAGE_STATE, bytes([state])),
+        ]
+        if error.isdigit() and int(error):
+            tlvs.append(Tlv(TlvTag.NETWORK_ERROR_CODE, bytes([_GSM_NETWORK]) + int(error).to_bytes(2, "big")))
+        reference = tlv(accepted.pdu, TlvTag.USER_MESSAGE_REFERENCE) if accepted.pdu.tlvs else None
+        if reference is not None:
+            tlvs.append(Tlv(TlvTag.USER_MESSAGE_REFERENCE, reference))
+        return tuple(tlvs)
+
+    def _esm_class(self, stat: str) -> int:
+        if not self._settings.esm_class_bit:
+            return 0
+        return EsmClass.INTERMEDIATE_NOTIFICATION if stat == "ENROUTE" else EsmClass.DELIVERY_RECEIPT
+
+    def _deliver_sm(self, accepted: Accepted, stat: str, text: bytes, tlvs: tuple[Tlv, ...]) -> DeliverSm:
+        pdu = accepted.pdu
+        return DeliverSm(
+            source_addr_ton=pdu.dest_addr_ton,
+            source_addr_npi=pdu.dest_addr_npi,
+            source_addr=pdu.destination_addr,
+            dest_addr_ton=pdu.source_addr_ton,
+            dest_addr_npi=pdu.source_addr_npi,
+            destination_addr=pdu.source_addr,
+            esm_class=self._esm_class(stat),
+            short_message=text,
+            tlvs=tlvs,
+        )
+
+    def _data_sm(self, accepted: Accepted, stat: str, text: bytes, tlvs: tuple[Tlv, ...]) -> DataSm:
+        pdu = accepted.pdu
+        return DataSm(
+            source_addr_ton=pdu.dest_addr_ton,
+            source_addr_npi=pdu.dest_addr_npi,
+            source_addr=pdu.destination_addr,
+            dest_addr_ton=pdu.source_addr_ton,
+            dest_addr_npi=pdu.source_addr_npi,
+            destination_addr=pdu.source_addr,
+            esm_class=self._esm_class(stat),
+            tlvs=(Tlv(TlvTag.MESSAGE_PAYLOAD, text), *tlvs) if text else tlvs,
+        )
+
+
+def _quoted(pdu: SubmitSm | DataSm) -> str:
+    """The beginning of the message, where it is plain text in the default alphabet; SMSCs leave out the others."""
+    if isinstance(pdu, DataSm) or pdu.data_coding != 0 or pdu.esm_class & EsmClass.UDHI:
+        return ""
+    beginning = pdu.short_message[:_QUOTED_OCTETS]
+    return beginning.decode("latin-1") if beginning.isascii() and b"\0" not in beginning else ""

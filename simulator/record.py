@@ -1,0 +1,87 @@
+"""The simulator's books: every message that passed, as JSON lines, for programs that compare them with their own.
+
+Entries are buffered and written a few times a second: at thousands of messages a second, a write for each would be the
+simulator's main work. docs/simulator.md lists the kinds of entries and their keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+from simulator.errors import SimulatorError
+from simulator.schedule import Schedule
+from simulator.settings import RecordSettings
+
+_FLUSH_ENTRIES = 5000  # a burst is written earlier than the interval says
+_encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Record:
+    """Numbers the entries from 1, keeps the newest in memory, and writes all to the file, if there is one."""
+
+    def __init__(self, settings: RecordSettings, schedule: Schedule) -> None:
+        self._settings = settings
+        self._schedule = schedule
+        self._newest: deque[str] = deque(maxlen=settings.memory_entries)
+        self._buffer: list[str] = []
+        self._file: TextIO | None = None
+        self.count = 0
+
+    def open(self) -> None:
+        """Open the file. Raises :class:`SimulatorError`."""
+        path = self._settings.path
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise SimulatorError(
+                f"record.path {path}", f"cannot be written ({error.strerror})", "Name another file, or free this one"
+            ) from error
+        self._schedule.call_later(self._settings.flush_interval_s, self._tick)
+
+    def add(self, event: str, entry: dict[str, Any]) -> None:
+        """Note one event. ``entry`` has only JSON's own types."""
+        self.count += 1
+        line = _encode({"n": self.count, "event": event, "at": round(self._schedule.now(), 4), **entry})
+        self._newest.append(line)
+        if self._file is not None:
+            self._buffer.append(line)
+            if len(self._buffer) >= _FLUSH_ENTRIES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the operating system: it survives the end of this process."""
+        if self._file is not None and self._buffer:
+            self._buffer.append("")
+            self._file.write("\n".join(self._buffer))
+            self._file.flush()
+            self._buffer = []
+
+    def close(self) -> None:
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def lines(self, after: int = 0) -> Iterator[str]:
+        """The JSON lines in memory with a number above ``after``, oldest first."""
+        first = self.count - len(self._newest) + 1
+        skip = max(0, after - first + 1)
+        for index, line in enumerate(self._newest):
+            if index >= skip:
+                yield line
+
+    @property
+    def first_in_memory(self) -> int:
+        """The number of the oldest entry that :meth:`lines` can give."""
+        return self.count - len(self._newest) + 1
+
+    def _tick(self) -> None:
+        self.flush()
+        if self._file is not None:
+            self._schedule.call_later(self._settings.flush_interval_s, self._tick)

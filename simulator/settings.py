@@ -1,0 +1,268 @@
+"""What the simulator can be told, and what it does when it is told nothing.
+
+Each default has its reason in its description. ``config/simulator.yaml`` shows the sections, docs/simulator.md explains them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from simulator.values import NO_DELAY, Delay, DelayValue, Pattern, Port, Probability, Settings, Status
+
+Mode = Literal["transmitter", "receiver", "transceiver"]
+IdForm = Literal["decimal", "hex", "hex_upper", "zero_padded", "uuid"]
+FinalState = Literal["DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD"]
+DEFAULT_PORT = 2775  # registered for SMPP
+DEFAULT_CONTROL_PORT = 2780  # beside the operators' ports of the samples
+
+
+class ControlSettings(Settings):
+    """The HTTP interface that the commands mo, inbox, status, fault and record talk to."""
+
+    host: str = Field("127.0.0.1", description="loopback: it has no password, so it stays on this machine")
+    port: Port = Field(DEFAULT_CONTROL_PORT, description="0 takes a free one")
+
+
+class RecordSettings(Settings):
+    """Everything that passed, as JSON lines, for programs that compare it with their own books."""
+
+    path: Path | None = Field(None, description="file to append to; default: only the newest entries, in memory")
+    memory_entries: int = Field(50_000, ge=0, le=5_000_000, description="newest entries that the control API shows")
+    flush_interval_s: float = Field(0.2, gt=0, le=60, description="what a crash of the simulator may lose of the file")
+
+
+class LogSettings(Settings):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug names every message")
+    mask_numbers: bool = Field(True, description="84905***456; a test bench may show numbers in full")
+
+
+class InboxSettings(Settings):
+    """What the handsets remember. Bounds memory under load."""
+
+    parts_per_handset: int = Field(500, ge=1, le=1_000_000)
+    parts: int = Field(200_000, ge=1, le=50_000_000, description="of all handsets; the oldest handsets are forgotten")
+
+
+class SessionSettings(Settings):
+    """Timers and limits of every connection."""
+
+    max_connections: int = Field(500, ge=1, le=100_000, description="per port; more are closed at once")
+    session_init_timeout_s: float = Field(10.0, gt=0, description="connect to bind")
+    enquire_link_interval_s: float = Field(60.0, gt=0, description="silence after which the ESME is probed")
+    response_timeout_s: float = Field(10.0, gt=0, description="an unanswered deliver_sm is sent again")
+    inactivity_timeout_s: float | None = Field(None, gt=0, description="default: an idle ESME stays bound")
+    deliver_window: int = Field(100, ge=1, le=10_000, description="deliver_sm without an answer, per connection")
+    unanswered_limit: int = Field(3, ge=1, description="so many deliver_sm without an answer in a row end the session")
+    max_pdu_octets: int = Field(65_536, ge=256, le=16_777_216)
+
+
+class MessageIdSettings(Settings):
+    """The message_id of submit_sm_resp."""
+
+    form: IdForm = Field("decimal", description="how it is written in the response")
+    digits: int = Field(10, ge=1, le=64, description="length of zero_padded")
+    start: int | None = Field(None, ge=0, description="first number; default: the time in ms, so that restarts differ")
+
+
+class DestinationState(Settings):
+    destination: Pattern = Field(description="regular expression searched in destination_addr")
+    state: FinalState
+    error: str = Field("000", max_length=3)
+
+
+class ReceiptSettings(Settings):
+    """Delivery receipts. SMPP 3.4 §5.3.2.34 to 37 (TLVs) and Appendix B (text)."""
+
+    form: Literal["text", "tlv", "both"] = Field("both", description="both: what most SMSCs do")
+    pdu: Literal["deliver_sm", "data_sm"] = Field("deliver_sm")
+    id_form: Literal["as_given", "decimal", "hex", "hex_upper", "zero_padded"] = Field(
+        "as_given", description="how the receipt writes the id: 'decimal' under hex responses is a common quirk"
+    )
+    time_format: Literal["minutes", "seconds"] = Field("minutes", description="YYMMDDhhmm, or with seconds")
+    utc_offset_hours: float = Field(7.0, ge=-12, le=14, description="of the dates in the text; Vietnam")
+    esm_class_bit: bool = Field(True, description="false: a receipt that only its text tells from an MO")
+    weights: dict[FinalState, float] = Field(
+        {"DELIVRD": 1.0}, description="final states and how often each comes, in any unit"
+    )
+    errors: dict[FinalState, str] = Field(
+        {"DELIVRD": "000", "UNDELIV": "001", "EXPIRED": "002", "REJECTD": "003"},
+        description="the three digits of 'err:'",
+    )
+    rules: tuple[DestinationState, ...] = Field((), description="states by destination; the first match wins")
+    delay: DelayValue = Field(
+        default_factory=lambda: Delay.model_validate({"fixed": 1.0}), description="acceptance to final state"
+    )
+    early: Probability = Field(0.0, description="receipts that leave before their submit_sm_resp")
+    early_by_s: float = Field(0.2, ge=0, description="how long such a submit_sm_resp is held back")
+    lost: Probability = Field(0.0, description="never sent, though the handset has the message")
+    doubled: Probability = Field(0.0, description="sent twice")
+    intermediate: Probability = Field(0.0, description="an ENROUTE receipt first, where the ESME asked for it")
+
+    @field_validator("weights")
+    @classmethod
+    def _some_weight(cls, value: dict[FinalState, float]) -> dict[FinalState, float]:
+        if any(weight < 0 for weight in value.values()) or not sum(value.values()) > 0:
+            raise ValueError("weights are at least 0, and one is above 0")
+        return value
+
+
+class DestinationStatus(Settings):
+    destination: Pattern = Field(description="regular expression searched in destination_addr")
+    status: Status
+
+
+class StatusSettings(Settings):
+    """command_status of submit_sm_resp."""
+
+    weights: dict[Status, float] = Field(default_factory=dict, description="empty: ESME_ROK; {0: 97, 0x14: 3}")
+    rules: tuple[DestinationStatus, ...] = Field((), description="by destination; the first match wins over weights")
+
+    @field_validator("weights")
+    @classmethod
+    def _some_weight(cls, value: dict[int, float]) -> dict[int, float]:
+        if value and (any(weight < 0 for weight in value.values()) or not sum(value.values()) > 0):
+            raise ValueError("weights are at least 0, and one is above 0")
+        return value
+
+
+class DisturbanceSettings(Settings):
+    """Faults that come by themselves. The same faults on demand: ``motcua-simulator fault``."""
+
+    drop_answers: Probability = Field(0.0, description="accepted, delivered, but the submit_sm_resp is never sent")
+    drop_requests: Probability = Field(0.0, description="submit_sm ignored altogether")
+    cut: Probability = Field(0.0, description="per submit_sm: the link is cut after it was accepted")
+    cut_at: tuple[int, ...] = Field((), description="the link is cut at these submit_sm of the account, counted from 1")
+
+
+class MoSettings(Settings):
+    """Messages from handsets."""
+
+    number_form: Literal["international", "plus", "national"] = Field(
+        "international", description="source_addr: 84905…, +84905…, 0905…"
+    )
+    source_ton: int = Field(1, ge=0, le=255)
+    source_npi: int = Field(1, ge=0, le=255)
+    dest_ton: int = Field(3, ge=0, le=255, description="3: network specific, a shortcode")
+    dest_npi: int = Field(0, ge=0, le=255)
+    long_message: Literal["udh8", "udh16", "sar", "payload"] = Field("udh8", description="what handsets produce")
+    id_tlv: int | None = Field(
+        0x001E, ge=0, le=0xFFFF, description="TLV with the SMSC's id of this MO; receipted_message_id. null: none"
+    )
+    retry: DelayValue = Field(
+        default_factory=lambda: Delay.model_validate({"fixed": 2.0}), description="after a temporary error"
+    )
+    keep_s: float = Field(86_400.0, gt=0, description="undelivered MO and receipts are given up after a day")
+    kept: int = Field(100_000, ge=1, description="waiting MO and receipts per account; the oldest are given up")
+
+
+class TlvSettings(Settings):
+    tag: int = Field(ge=0, le=0xFFFF)
+    type: Literal["integer", "cstring", "octets"] = "cstring"
+
+
+Decision = Literal["charge", "no_charge", "refund"]
+Outcome = Literal["charged", "not_charged", "refunded", "insufficient_balance", "no_mo", "charged_before", "unknown"]
+
+
+class DestinationOutcome(Settings):
+    destination: Pattern = Field(description="regular expression searched in the handset's number")
+    outcome: Outcome
+
+
+class ChargingSettings(Settings):
+    """What the operator does with the decision that the provider writes into its reply to an MO."""
+
+    shortcodes: tuple[str, ...] = Field(("8083",), description="replies from these addresses carry a decision")
+    price_vnd: int = Field(1000, ge=0)
+    decision_tlv: TlvSettings | None = Field(None, description="where the decision is read")
+    decision_service_type: bool = Field(False, description="read it from service_type")
+    decision_values: dict[str, Decision] = Field(
+        {"1": "charge", "0": "no_charge", "2": "refund"}, description="what is written: what it means"
+    )
+    no_decision: Decision = Field("charge", description="a reply without a readable decision")
+    link_tlv: TlvSettings | None = Field(
+        None, description="where the MO's id is read; none: the handset's newest open MO"
+    )
+    charge_at: Literal["reply", "mo"] = Field(
+        "reply", description="reply: by the decision; mo: taken when the handset sends, no_charge gives it back"
+    )
+    balance_vnd: int = Field(50_000, ge=0, description="of a handset that is not listed")
+    balances: dict[str, int] = Field(default_factory=dict, description="handset: its balance in VND")
+    rules: tuple[DestinationOutcome, ...] = Field((), description="outcomes by handset, whatever the balance")
+    statuses: dict[Outcome, Status] = Field(
+        {"insufficient_balance": 0x0405, "no_mo": 0x0407, "charged_before": 0x0408},
+        description="command_status of each outcome; the ones not listed are ESME_ROK. Vendors use 0x0400 to 0x04FF",
+    )
+    deliver_refused: bool = Field(False, description="true: the handset gets the reply though its charge failed")
+
+    @field_validator("decision_values", mode="before")
+    @classmethod
+    def _text_keys(cls, value: Any) -> Any:
+        return {str(key): decision for key, decision in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("balances", mode="before")
+    @classmethod
+    def _text_numbers(cls, value: Any) -> Any:
+        return {str(key): balance for key, balance in value.items()} if isinstance(value, dict) else value
+
+
+def _texts(value: Any) -> Any:
+    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
+class AccountSettings(Settings):
+    """One ESME's contract with this SMSC."""
+
+    port: Port = Field(DEFAULT_PORT, description="several accounts may share one")
+    system_id: str = Field("*", max_length=15, description="* takes any")
+    password: str = Field("*", max_length=64, repr=False, description="* takes any")
+    modes: tuple[Mode, ...] = Field(("transmitter", "receiver", "transceiver"), min_length=1)
+    versions: tuple[int, ...] = Field((0x33, 0x34, 0x50), min_length=1, description="interface_version; others refused")
+    max_binds: int = Field(10, ge=0, le=10_000, description="at a time; then ESME_RALYBND")
+    window: int = Field(1000, ge=1, le=100_000, description="submit_sm without an answer; then ESME_RTHROTTLED")
+    tps: int | None = Field(None, ge=1, description="submit_sm in any second over all binds; then ESME_RTHROTTLED")
+    prefixes: Texts = Field((), description="numbers of this operator's handsets: 84905 …; the longest match wins")
+    source_addrs: Texts = Field((), description="brandnames and shortcodes allowed; empty: all, else ESME_RINVSRCADR")
+    default_alphabet: Literal["gsm7", "ascii", "latin1"] = Field("gsm7", description="what data_coding 0 means")
+    message_ids: MessageIdSettings = Field(default_factory=MessageIdSettings)
+    receipts: ReceiptSettings = Field(default_factory=ReceiptSettings)
+    latency: DelayValue = Field(default=NO_DELAY, description="submit_sm to submit_sm_resp")
+    statuses: StatusSettings = Field(default_factory=StatusSettings)
+    disturbances: DisturbanceSettings = Field(default_factory=DisturbanceSettings)
+    mo: MoSettings = Field(default_factory=MoSettings)
+    charging: ChargingSettings | None = Field(None, description="none: replies are ordinary messages")
+
+
+class SimulatorSettings(Settings):
+    """The whole configuration file."""
+
+    seed: int | None = Field(None, description="of all randomness; default: drawn, and told at the start")
+    host: str = Field("127.0.0.1", description="listens here; 0.0.0.0 lets other machines in")
+    control: ControlSettings = Field(default_factory=ControlSettings)
+    record: RecordSettings = Field(default_factory=RecordSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    inbox: InboxSettings = Field(default_factory=InboxSettings)
+    sessions: SessionSettings = Field(default_factory=SessionSettings)
+    accounts: dict[str, AccountSettings] = Field(
+        default_factory=lambda: {"any": AccountSettings()},
+        min_length=1,
+        description="default: one account that takes any system_id and password",
+    )
+
+    @model_validator(mode="after")
+    def _no_twins(self) -> SimulatorSettings:
+        seen: dict[tuple[int, str], str] = {}
+        for name, account in self.accounts.items():
+            twin = seen.setdefault((account.port, account.system_id), name)
+            if twin != name and account.port != 0:
+                raise ValueError(
+                    f"accounts.{name}: port {account.port} and system_id '{account.system_id}' are those of '{twin}'"
+                )
+        return self

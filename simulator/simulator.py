@@ -1,0 +1,196 @@
+"""The simulator as one object: accounts, ports, control interface. Started and stopped by the command line or by a test."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Protocol
+
+import structlog
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.web.server import Site
+
+from gateway.smpp.connection import SessionSettings
+from gateway.smpp.server import SmscFactory, SmscSettings
+from simulator.account import Account
+from simulator.control import control_site
+from simulator.errors import RequestError, SimulatorError
+from simulator.inbox import Inbox
+from simulator.mo import Mo, MoRequest
+from simulator.record import Record
+from simulator.schedule import Schedule
+from simulator.settings import SimulatorSettings
+from simulator.smsc import Smsc
+from simulator.world import World
+
+log = structlog.get_logger()
+
+_MO_KEPT = 10_000  # whose outcome can still be asked for
+
+
+class ListeningPort(Protocol):
+    """What is used of a listening port."""
+
+    def getHost(self) -> Any: ...
+
+    def stopListening(self) -> Any: ...
+
+
+class Reactor(Protocol):
+    """What is used of Twisted's reactor."""
+
+    def seconds(self) -> float: ...
+
+    def callLater(self, delay: float, callable: Any, /, *args: object, **kwargs: object) -> Any: ...
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = ..., interface: str = ...) -> ListeningPort: ...
+
+
+class Simulator:
+    """An SMSC with its handsets.
+
+    Args:
+        reactor: time and listening; a test passes its own.
+        settings: validated. Without a seed in them one is drawn.
+    """
+
+    def __init__(self, reactor: Reactor, settings: SimulatorSettings) -> None:
+        self.settings = settings
+        self.seed = settings.seed if settings.seed is not None else random.SystemRandom().randrange(1_000_000)
+        self._reactor = reactor
+        schedule = Schedule(reactor)
+        self.world = World(settings, self.seed, schedule, Record(settings.record, schedule), Inbox(settings.inbox))
+        self.accounts = {name: Account(name, account, self.world) for name, account in settings.accounts.items()}
+        self.ports: dict[str, int] = {}  # account: the port it listens on
+        self.control_port = 0
+        self.started_at = schedule.now()
+        self._listening: list[ListeningPort] = []
+        self._factories: list[SmscFactory] = []
+        self._mos: dict[int, Mo] = {}
+        self._mo_count = 0
+
+    # Life
+
+    def start(self) -> None:
+        """Listen on every port. Raises :class:`SimulatorError` naming the one that is taken; then nothing is left open."""
+        self.world.record.open()
+        try:
+            for accounts in self._by_port():
+                self._listen_smpp(accounts)
+            self.control_port = self._listen(
+                self.settings.control.port, control_site(self), self.settings.control.host, "control", "--control-port"
+            )
+        except SimulatorError:
+            self.stop()
+            raise
+        log.info("simulator_started", ports=self.ports, control_port=self.control_port, seed=self.seed)
+
+    def stop(self) -> Deferred[Any]:
+        """Close everything; the record is complete when this returns."""
+        closing = [maybeDeferred(port.stopListening) for port in self._listening]
+        self._listening = []
+        for factory in self._factories:
+            for session in list(factory.sessions):
+                session.abort()
+        self.world.record.close()
+        self.world.schedule.stop()
+        return DeferredList(closing, consumeErrors=True)
+
+    def _by_port(self) -> list[list[Account]]:
+        groups: dict[int | str, list[Account]] = {}
+        for account in self.accounts.values():
+            # Port 0 takes a free one: each such account has its own.
+            groups.setdefault(account.settings.port or account.name, []).append(account)
+        return list(groups.values())
+
+    def _listen_smpp(self, accounts: list[Account]) -> None:
+        limits = self.settings.sessions
+        settings = SmscSettings(
+            max_connections=limits.max_connections,
+            max_unbound=limits.max_connections,
+            session=SessionSettings(
+                window=limits.deliver_window,
+                response_timeout_s=limits.response_timeout_s,
+                enquire_link_interval_s=limits.enquire_link_interval_s,
+                session_init_timeout_s=limits.session_init_timeout_s,
+                inactivity_timeout_s=limits.inactivity_timeout_s,
+                # The accounts' own windows decide; this one only bounds memory.
+                incoming_window=2 * max(account.settings.window for account in accounts) + 100,
+                max_pdu_octets=limits.max_pdu_octets,
+            ),
+        )
+        factory = SmscFactory(self._reactor, Smsc(accounts, self.world.record), settings)
+        self._factories.append(factory)
+        names = ", ".join(account.name for account in accounts)
+        port = self._listen(
+            accounts[0].settings.port, factory, self.settings.host, f"accounts.{accounts[0].name}.port", "--port"
+        )
+        for account in accounts:
+            self.ports[account.name] = port
+        log.debug("listening", port=port, accounts=names)
+
+    def _listen(self, port: int, factory: SmscFactory | Site, host: str, where: str, option: str) -> int:
+        try:
+            listening = self._reactor.listenTCP(port, factory, backlog=200, interface=host)
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
+            raise SimulatorError(
+                where,
+                f"cannot listen on {host}:{port} ({reason})",
+                f"Stop the program that has it, or choose another port with {option} or in the configuration",
+            ) from error
+        self._listening.append(listening)
+        return int(listening.getHost().port)
+
+    # Asked for by the control interface
+
+    def account(self, name: str) -> Account:
+        """An account by its name. Raises :class:`RequestError`."""
+        if name not in self.accounts:
+            raise RequestError("account", f"there is no account '{name}'", f"It is one of: {', '.join(self.accounts)}")
+        return self.accounts[name]
+
+    def account_of_phone(self, phone: str) -> Account:
+        """The operator of a handset: the longest prefix; else an account with an ESME that receives; else the first."""
+        matches = [
+            (len(prefix), account)
+            for account in self.accounts.values()
+            for prefix in account.settings.prefixes
+            if phone.startswith(prefix)
+        ]
+        if matches:
+            return max(matches, key=lambda match: match[0])[1]
+        accounts = list(self.accounts.values())
+        return next((account for account in accounts if account.has_receiver), accounts[0])
+
+    def send_mo(self, request: MoRequest, account_name: str | None = None) -> Mo:
+        """A handset sends. Raises :class:`RequestError`."""
+        account = self.account(account_name) if account_name else self.account_of_phone(request.phone)
+        self._mo_count += 1
+        mo = self._mos[self._mo_count] = account.mo.send(self._mo_count, request)
+        if len(self._mos) > _MO_KEPT:
+            del self._mos[next(iter(self._mos))]
+        return mo
+
+    def mo(self, number: int) -> Mo:
+        """An MO sent earlier. Raises :class:`RequestError`."""
+        if number not in self._mos:
+            raise RequestError("mo", f"there is no MO {number}", f"The newest {_MO_KEPT} are kept")
+        return self._mos[number]
+
+    def status(self) -> dict[str, Any]:
+        """The state of everything, for the control API."""
+        return {
+            "seed": self.seed,
+            "uptime_s": round(self.world.schedule.now() - self.started_at, 3),
+            "control_port": self.control_port,
+            "record": {
+                "path": str(self.settings.record.path) if self.settings.record.path else None,
+                "entries": self.world.record.count,
+            },
+            "handsets": len(self.world.inbox.numbers()),
+            "accounts": [
+                {**account.as_dict(), "port": self.ports.get(name, account.settings.port)}
+                for name, account in self.accounts.items()
+            ],
+        }
