@@ -32,6 +32,10 @@ _NULL_ROWS = 200
 _LOOKUP_ROWS = 4
 
 
+class UnreadableDossier(SourceError):
+    """An agency's database holds the dossier, but its row cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class ViewShape:
     """What one source's view looks like."""
@@ -229,7 +233,7 @@ def lookup_txn(conn: Connection, shape: ViewShape, code: str, timeout_s: float) 
     """The dossiers of this receipt code; several when the view has several different rows of it.
 
     Raises:
-        SourceError: the row is there, but it cannot be read.
+        UnreadableDossier: the row is there, but it cannot be read.
     """
     query = shape.select().where(shape.column("receipt_code") == sa.bindparam("code", code, type_=sa.String()))
     with limited(conn, timeout_s):
@@ -239,7 +243,7 @@ def lookup_txn(conn: Connection, shape: ViewShape, code: str, timeout_s: float) 
     for row in raw:
         read = reader.read(row)
         if isinstance(read, BadRow):
-            raise SourceError(
+            raise UnreadableDossier(
                 shape.reader.source,
                 f"dossier {read.receipt_code} cannot be read: {read.reason}, {read.detail}",
                 "Correct the row or the mapping; docs/provincial-database.md lists what is accepted",

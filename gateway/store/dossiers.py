@@ -5,7 +5,6 @@ Every function runs inside the caller's transaction.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +12,8 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
-from gateway.clock import VIETNAM
 from gateway.model import Dossier, DossierState, MessageKind, MessageState, NewMessage
 from gateway.store import sources
 from gateway.store.decisions import (
@@ -26,14 +24,14 @@ from gateway.store.decisions import (
     Conflict,
     ConflictKind,
     Decide,
-    Decision,
     NoticeInfo,
     NoticePlan,
     SourceRow,
     StoredDossier,
 )
+from gateway.store.dossier_rows import UPDATE, from_row, to_row
 from gateway.store.outbox import cancel_notices_txn, insert_messages_txn
-from gateway.store.schema import dossier, message, source_cursor, state_conflict
+from gateway.store.schema import bad_row, dossier, message, source_cursor, state_conflict
 
 T = TypeVar("T")
 
@@ -133,7 +131,7 @@ def _apply_chunk(
         if old is not None and old.row_hash == row.row_hash:
             continue
         decision = decide(old, new, infos.get(code, ()))
-        values = _row(row, decision, now)
+        values = to_row(row, decision, now)
         if old is None:
             new_rows.append({**values, "first_seen_at": now})
         else:
@@ -146,7 +144,7 @@ def _apply_chunk(
     if new_rows:
         conn.execute(sa.insert(dossier), new_rows)
     if changed_rows:
-        conn.execute(_UPDATE, changed_rows)
+        conn.execute(UPDATE, changed_rows)
     if conflicts:
         conn.execute(sa.insert(state_conflict), conflicts)
     _insert_txn(conn, messages, now, applied)
@@ -241,7 +239,7 @@ def apologise_page_txn(
     applied = Applied()
     messages: list[NewMessage] = []
     for row in found:
-        stored = _stored(row)
+        stored = from_row(row)
         notice = plan(stored)
         if notice is not None:
             messages.append(compose(stored.dossier, notice))
@@ -260,7 +258,7 @@ def stored_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str,
         for row in conn.execute(
             sa.select(dossier).where(dossier.c.source == source, dossier.c.receipt_code.in_(chunk))
         ):
-            found[row.receipt_code] = _stored(row)
+            found[row.receipt_code] = from_row(row)
     return found
 
 
@@ -275,14 +273,23 @@ class SeenDossier:
 def seen_by_code_txn(conn: Connection, receipt_code: str) -> list[SeenDossier]:
     """Every source's dossier of this code, as last polled."""
     joined = dossier.outerjoin(source_cursor, source_cursor.c.source == dossier.c.source)
+    unreadable = (
+        sa.select(bad_row.c.reason)
+        .where(bad_row.c.source == dossier.c.source, bad_row.c.receipt_code == dossier.c.receipt_code)
+        .exists()
+    )
     rows = conn.execute(
-        sa.select(dossier, source_cursor.c.last_success_at)
+        sa.select(dossier, source_cursor.c.last_success_at, unreadable.label("unreadable"))
         .select_from(joined)
         .where(dossier.c.receipt_code == receipt_code)
         .order_by(dossier.c.source)
     )
+    # What a later poll could not read may have changed since: then only the last good reading is certain.
     return [
-        SeenDossier(_stored(row).dossier, max(row.seen_at, row.last_success_at) if row.last_success_at else row.seen_at)
+        SeenDossier(
+            from_row(row).dossier,
+            row.seen_at if row.unreadable or row.last_success_at is None else max(row.seen_at, row.last_success_at),
+        )
         for row in rows
     ]
 
@@ -304,95 +311,6 @@ def _infos_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str,
                 NoticeInfo(row.id, MessageKind(row.kind), row.occasion, MessageState(row.state), row.reason)
             )
     return infos
-
-
-# --- rows ---------------------------------------------------------------------------------------------------------
-
-
-def due_on(due_at: datetime | None) -> date | None:
-    """The calendar day in Vietnam: what the apology asks by."""
-    return due_at.astimezone(VIETNAM).date() if due_at else None
-
-
-def _row(row: SourceRow, decision: Decision, now: datetime) -> dict[str, Any]:
-    new = row.dossier
-    return {
-        "source": new.source,
-        "receipt_code": new.receipt_code,
-        "agency_code": new.agency_code,
-        "agency_name": new.agency_name,
-        "procedure_code": new.procedure_code,
-        "procedure_name": new.procedure_name,
-        "state": new.state.value,
-        "status_raw": new.status_raw,
-        "step_name": new.step_name,
-        "at_one_stop_shop": new.at_one_stop_shop,
-        "clock_stopped": new.clock_stopped,
-        "return_by_post": new.return_by_post,
-        "phone_raw": new.phone_raw,
-        "phone_recorded_at": new.phone_recorded_at,
-        "received_at": new.received_at,
-        "due_at": new.due_at,
-        "due_on": due_on(new.due_at),
-        "finished_at": new.finished_at,
-        "updated_at": new.updated_at,
-        "extra": json.dumps(dict(new.extra), ensure_ascii=False) if new.extra else "",
-        "row_hash": row.row_hash,
-        "seen_at": now,
-        "state_since": decision.state_since,
-        "result_entries": decision.result_entries,
-        "supplement_entries": decision.supplement_entries,
-        "result_left_at": decision.result_left_at,
-        "supplement_left_at": decision.supplement_left_at,
-    }
-
-
-_KEY = ("source", "receipt_code")
-_UPDATE = (
-    sa.update(dossier)
-    .where(dossier.c.source == sa.bindparam("b_source"), dossier.c.receipt_code == sa.bindparam("b_receipt_code"))
-    .values(
-        {
-            column.name: sa.bindparam(f"b_{column.name}")
-            for column in dossier.c
-            if column.name not in (*_KEY, "first_seen_at")
-        }
-    )
-)
-
-
-def _stored(row: Row[Any]) -> StoredDossier:
-    return StoredDossier(
-        dossier=Dossier(
-            source=row.source,
-            receipt_code=row.receipt_code,
-            agency_code=row.agency_code,
-            agency_name=row.agency_name,
-            state=DossierState(row.state),
-            status_raw=row.status_raw,
-            step_name=row.step_name,
-            at_one_stop_shop=row.at_one_stop_shop,
-            clock_stopped=row.clock_stopped,
-            updated_at=row.updated_at,
-            procedure_code=row.procedure_code,
-            procedure_name=row.procedure_name,
-            phone_raw=row.phone_raw,
-            phone_recorded_at=row.phone_recorded_at,
-            received_at=row.received_at,
-            due_at=row.due_at,
-            finished_at=row.finished_at,
-            return_by_post=row.return_by_post,
-            extra=tuple(json.loads(row.extra).items()) if row.extra else (),
-        ),
-        row_hash=row.row_hash,
-        due_on=row.due_on,
-        seen_at=row.seen_at,
-        state_since=row.state_since,
-        result_entries=row.result_entries,
-        supplement_entries=row.supplement_entries,
-        result_left_at=row.result_left_at,
-        supplement_left_at=row.supplement_left_at,
-    )
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
