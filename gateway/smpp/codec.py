@@ -12,12 +12,13 @@ each check in it is there to be sure that an unclean PDU cannot pass.
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from gateway.smpp.constants import DestFlag
-from gateway.smpp.fields import DistributionList, Kind, PduRow, SmeAddress, UnsuccessSme
+from gateway.smpp.fields import DistributionList, Field, Kind, PduRow, SmeAddress, UnsuccessSme
 from gateway.smpp.tlv import Tlv
 
 # What the generated code and its helpers raise on an unclean PDU: no terminator, past the end, out of range, wrong type.
@@ -40,11 +41,11 @@ def read_tlvs(frame: bytes, position: int, end: int) -> tuple[Tlv, ...]:
     found = []
     while position < end:
         tag, length = _unpack_tlv_header(frame, position)
-        position += 4
-        if position + length > end:
-            raise ValueError
-        found.append(_new(Tlv, (tag, frame[position : position + length])))
-        position += length
+        start = position + 4
+        position = start + length
+        found.append(_new(Tlv, (tag, frame[start:position])))
+    if position != end:  # only the last one can reach beyond the end, and its slice is cut there
+        raise ValueError
     return tuple(found)
 
 
@@ -110,6 +111,8 @@ def _short_string(text: str) -> bytes:
 
 
 _HELPERS: dict[str, Any] = {
+    "compile": re.compile,
+    "DOTALL": re.DOTALL,
     "new": _new,
     "pack_header": _pack_header,
     "read_tlvs": read_tlvs,
@@ -119,49 +122,97 @@ _HELPERS: dict[str, Any] = {
     "read_unsuccess_smes": read_unsuccess_smes,
     "write_unsuccess_smes": write_unsuccess_smes,
 }
+_PATTERNS = {  # sizes without the NUL; the message itself follows its length, so it is not part of a pattern
+    Kind.INTEGER: ".",
+    Kind.C_OCTET_STRING: r"([^\0]{{0,{size}}})\0",
+    Kind.OCTET_STRING: ".",
+}
 _LISTS = {Kind.DEST_ADDRESSES: "dest_addresses", Kind.UNSUCCESS_SMES: "unsuccess_smes"}
 
 
 def decoder_source(name: str, row: PduRow) -> str:
     """Write the decoder of one PDU.
 
-    A position is a local variable plus a number known here, so the code reads ``frame[e2+3]``, not a running count.
-    The frame is turned into one str at once: slicing that is cheaper than decoding each string.
+    The frame becomes one str, and one pattern takes all its strings out of it: each must end within its size, so
+    over-long and unterminated ones do not match. Then every position is a local variable plus a number known here.
     """
+    before: list[str] = []
     lines = [f"def {name}(frame, size, command_status, sequence_number):"]
     if any(field.kind is Kind.C_OCTET_STRING for field in row.fields):
-        lines += ["text = frame.decode('latin-1')", "index = text.index"]
+        lines.append("text = frame.decode('latin-1')")
     values = ["sequence_number", "command_status"]
-    variable, offset = "", 16
-    for number, field in enumerate(row.fields):
-        here = f"{variable}+{offset}" if variable else f"{offset}"
-        if field.kind is Kind.INTEGER:
-            values.append(f"frame[{here}]")
-            offset += 1
+    here = _Position("", 16)
+    for number, run in enumerate(_runs(row.fields)):
+        if run[0].kind in _LISTS:
+            lines.append(f"list{number}, end{number} = read_{_LISTS[run[0].kind]}(frame, {here})")
+            values.append(f"list{number}")
+            here = _Position(f"end{number}", 0)
             continue
-        if field.kind is Kind.C_OCTET_STRING:
-            # The search ends where the longest allowed string would: over-long ones raise, as do unterminated ones.
-            limit = f"{variable}+{offset + field.max_octets}" if variable else f"{offset + field.max_octets}"
-            lines.append(f"e{number} = index('\\0', {here}, {limit})")
-            values.append(f"text[{here}:e{number}]")
-            variable, offset = f"e{number}", 1
-            continue
-        if field.kind is Kind.OCTET_STRING:
-            lines += [f"b{number} = {here}+1", f"e{number} = b{number} + frame[{here}]"]
-            values.append(f"frame[b{number}:e{number}]")
-        else:
-            lines.append(f"v{number}, e{number} = read_{_LISTS[field.kind]}(frame, {here})")
-            values.append(f"v{number}")
-        variable, offset = f"e{number}", 0
+        strings = [field.name for field in run if field.kind is Kind.C_OCTET_STRING]
+        if [field.kind for field in run] == [Kind.C_OCTET_STRING]:  # most responses; cheaper than a pattern
+            limit = here.plus(run[0].max_octets)
+            lines.append(f"{strings[0]} = text[{here} : text.index('\\0', {here}, {limit})]")
+        elif strings:
+            pattern = "".join(_PATTERNS[field.kind].format(size=field.max_octets - 1) for field in run)
+            before.append(f"match{number} = compile(r'{pattern}', DOTALL).match")
+            lines.append(f"{', '.join(strings)}, = match{number}(text, {here}).groups()")
+        for field in run:
+            here = _decode_field(field, here, lines, values)
     lines += [
-        f"end = {variable}+{offset}" if variable else f"end = {offset}",
+        f"end = {here}",
         "if end == size:",
         f"    return new(PDU, ({', '.join(values)}, ()))",
         "if end > size:",
         "    raise ValueError",
         f"return new(PDU, ({', '.join(values)}, read_tlvs(frame, end, size)))",
     ]
-    return "\n    ".join(lines) + "\n"
+    return "\n".join(before) + "\n" + "\n    ".join(lines) + "\n"
+
+
+class _Position(NamedTuple):
+    """A place in the frame: where the last field of unknown size ended, plus what follows it so far."""
+
+    variable: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.variable}+{self.offset}" if self.variable else str(self.offset)
+
+    def plus(self, octets: int) -> _Position:
+        return _Position(self.variable, self.offset + octets)
+
+
+def _runs(fields: tuple[Field, ...]) -> Iterator[tuple[Field, ...]]:
+    """Split the fields at those that no pattern can describe: a list stands alone, short_message ends a run."""
+    run: list[Field] = []
+    for field in fields:
+        if field.kind in _LISTS:
+            if run:
+                yield tuple(run)
+            yield (field,)
+            run = []
+            continue
+        run.append(field)
+        if field.kind is Kind.OCTET_STRING:
+            yield tuple(run)
+            run = []
+    if run:
+        yield tuple(run)
+
+
+def _decode_field(field: Field, here: _Position, lines: list[str], values: list[str]) -> _Position:
+    """Add the code of one field of a run, and return where the next one is."""
+    if field.kind is Kind.INTEGER:
+        values.append(f"frame[{here}]")
+        return here.plus(1)
+    end = f"end_{field.name}"
+    if field.kind is Kind.C_OCTET_STRING:
+        lines.append(f"{end} = {here}+len({field.name})")
+        values.append(field.name)
+        return _Position(end, 1)
+    lines.append(f"{end} = {here.plus(1)}+frame[{here}]")
+    values.append(f"frame[{here.plus(1)}:{end}]")
+    return _Position(end, 0)
 
 
 def encoder_source(name: str, row: PduRow) -> str:
@@ -182,6 +233,8 @@ def encoder_source(name: str, row: PduRow) -> str:
         template += piece
         arguments += [value.format(field=field.name) for value in values]
     body = f"b'{template}' % ({', '.join(arguments)},)" if arguments else "b''"
+    if template == "%b\\0":  # most responses; cheaper than a template
+        body = f"{arguments[0]} + b'\\0'"
     lines += [
         f"body = {body}",
         "if tlvs:",

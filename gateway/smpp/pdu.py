@@ -622,11 +622,10 @@ def decode(frame: bytes) -> Pdu:
     if size != len(frame):
         reason = f"command_length {size} in a frame of {len(frame)} octets"
         raise UnrecoverablePduError(command_id, sequence_number, CommandStatus.ESME_RINVCMDLEN, reason)
-    decoder = _DECODERS.get(command_id)
-    if decoder is None:
+    if command_id not in _DECODERS:
         return UnknownPdu(sequence_number, command_status, command_id, frame[HEADER_OCTETS:])
     try:
-        return decoder(frame, size, command_status, sequence_number)  # type: ignore[no-any-return]
+        return _DECODERS[command_id](frame, size, command_status, sequence_number)  # type: ignore[no-any-return]
     except SURPRISES:
         return _decode_carefully(frame, command_id, command_status, sequence_number)
 

@@ -13,6 +13,7 @@ from gateway.smpp.constants import TLV_VENDOR_FIRST, TLV_VENDOR_LAST
 from gateway.smpp.errors import LocalProtocolError
 from gateway.smpp.fields import TLV_ROWS, Kind, TlvRow
 
+_new = tuple.__new__  # the named tuple's own constructor costs as much as all the rest of make()
 _INTEGER_OCTETS = range(1, 9)  # longer "integers" are somebody's octet string
 
 
@@ -82,16 +83,27 @@ class TlvRegistry:
         """
         row = self._by_name.get(tag) if isinstance(tag, str) else self._by_tag.get(tag)
         if row is None:
-            if isinstance(tag, str):
-                raise LocalProtocolError(f"TLV {tag}: not a name of the standard, nor one of the configuration")
-            if not isinstance(value, bytes):
-                raise LocalProtocolError(f"TLV 0x{tag:04X}: unknown, so its value must be octets")
-            return Tlv(tag, value)
-        octets = _to_octets(row, value)
-        if not row.min_octets <= len(octets) <= row.max_octets:
-            sizes = f"{row.min_octets} to {row.max_octets}"
-            raise LocalProtocolError(f"TLV {row.name}: {len(octets)} octets, allowed are {sizes}")
-        return Tlv(row.tag, octets)
+            return _make_unknown(tag, value)
+        name, wire_tag, kind, smallest, largest, _ = row
+        octets: bytes | None = None
+        try:
+            if isinstance(value, bytes):
+                octets = value
+            elif isinstance(value, int):
+                if kind is Kind.INTEGER:
+                    octets = value.to_bytes(largest, "big")
+            elif kind is Kind.OCTET_STRING:
+                octets = value.encode("latin-1")
+            elif kind is Kind.C_OCTET_STRING and "\0" not in value:
+                octets = value.encode("latin-1") + b"\0"
+        except (UnicodeEncodeError, OverflowError):
+            octets = None
+        if octets is None:  # the message names the type only: the value may be somebody's number
+            what = f"a {type(value).__name__} that does not fit its type {kind.value}"
+            raise LocalProtocolError(f"TLV {name}: {what} of {largest} octets")
+        if not smallest <= len(octets) <= largest:
+            raise LocalProtocolError(f"TLV {name}: {len(octets)} octets, allowed are {smallest} to {largest}")
+        return _new(Tlv, (wire_tag, octets))
 
     def value(self, tlv: Tlv) -> int | str | bytes:
         """Read a TLV by its row; one that is unknown, or that its type does not fit, stays octets."""
@@ -105,21 +117,12 @@ class TlvRegistry:
         return tlv.value
 
 
-def _to_octets(row: TlvRow, value: int | str | bytes) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    try:
-        if isinstance(value, str):
-            octets = value.encode("latin-1")
-            if row.kind is Kind.OCTET_STRING:
-                return octets
-            if row.kind is Kind.C_OCTET_STRING and b"\0" not in octets:
-                return octets + b"\0"
-        elif row.kind is Kind.INTEGER:
-            return value.to_bytes(row.max_octets, "big")
-    except (UnicodeEncodeError, OverflowError):
-        pass  # told below, with the value's type only: it may be somebody's number
-    raise LocalProtocolError(f"TLV {row.name}: a {type(value).__name__} that does not fit its type {row.kind.value}")
+def _make_unknown(tag: int | str, value: int | str | bytes) -> Tlv:
+    if isinstance(tag, str):
+        raise LocalProtocolError(f"TLV {tag}: not a name of the standard, nor one of the configuration")
+    if not isinstance(value, bytes):
+        raise LocalProtocolError(f"TLV 0x{tag:04X}: unknown, so its value must be octets")
+    return Tlv(tag, value)
 
 
 def _text(octets: bytes) -> str:
