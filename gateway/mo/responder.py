@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 from twisted.internet.defer import CancelledError, Deferred
@@ -19,6 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gateway.clock import Clock
 from gateway.db import Database
+from gateway.dossiers.federation import LookupAnswer
 from gateway.errors import GatewayError, StoreError
 from gateway.mo.charging.profiles import Charging
 from gateway.mo.replies import Replies
@@ -30,25 +30,7 @@ from gateway.store.inbox import RecordedMo, ignore_txn, reply_txn
 log = structlog.get_logger()
 
 
-class LookupAnswer(Protocol):
-    """What the federation of agencies' databases knows of a code."""
-
-    @property
-    def dossier(self) -> Dossier | None:
-        """None: no source that answered holds the code."""
-        ...
-
-    @property
-    def found_in(self) -> str:
-        """The source that answered, "(seen)" added when its last polled state did; "" when none holds the code."""
-        ...
-
-    @property
-    def complete(self) -> bool:
-        """Every source answered: only then is a code that was not found unknown."""
-        ...
-
-
+#: receipt code, seconds → what the federation of agencies' databases knows of it by then.
 Lookup = Callable[[str, float], Deferred[LookupAnswer]]
 
 
