@@ -63,8 +63,10 @@ def rematch_waiting_txn(
     """
     doubtful = (
         sa.select(waiting_receipt.c.id)
-        .join(message, sa.and_(message.c.destination_addr == waiting_receipt.c.destination_addr, IS_WAITING))
+        .select_from(waiting_receipt)
+        .join(message, message.c.destination_addr == waiting_receipt.c.destination_addr)
         .where(
+            IS_WAITING,
             state_is(MessageState.UNKNOWN),
             message.c.route == waiting_receipt.c.route,
             waiting_receipt.c.received_at <= now - skip_younger_than,
