@@ -52,7 +52,7 @@ class Account:
         start = settings.message_ids.start
         ids = MessageIds(
             settings.message_ids,
-            int(world.schedule.now() * 1000) if start is None else start,
+            int(world.schedule.now() * 1_000_000) if start is None else start,
             world.rng(name, f"ids/{start if start is not None else world.schedule.now()}"),
         )
         self._retry_rng = world.rng(name, "retry")

@@ -15,6 +15,7 @@ from simulator.inbox import ReceivedPart
 from simulator.mailbox import Mailbox, Outgoing
 from simulator.phones import international
 from simulator.receipts import Accepted, ReceiptWriter
+from simulator.record import quote
 from simulator.settings import AccountSettings
 from simulator.world import World
 
@@ -39,6 +40,7 @@ class Delivery:
         mailbox_for: Callable[[str], Mailbox],
     ) -> None:
         self._name = name
+        self._quoted_name = quote(name)
         self._settings = settings.receipts
         self._alphabet = settings.default_alphabet
         self._world = world
@@ -116,21 +118,15 @@ class Delivery:
         self._note(accepted, stat, "lost", None, None)
 
     def _note(self, accepted: Accepted, stat: str, outcome: str, status: int | None, outgoing: Outgoing | None) -> None:
-        self._world.record.add(
+        pdu = accepted.pdu
+        sent_at = "null" if outgoing is None else f"{outgoing.sent_at:.4f}"
+        self._world.record.add_json(
             "receipt",
-            {
-                "account": self._name,
-                "system_id": accepted.system_id,
-                "message_id": accepted.message_id.text,
-                "receipted_id": self._writer.receipted_id(accepted),
-                "source": accepted.pdu.source_addr,
-                "destination": accepted.pdu.destination_addr,
-                "stat": stat,
-                "outcome": outcome,
-                "status": status,
-                "attempts": outgoing.attempts if outgoing is not None else 0,
-                "sent_at": round(outgoing.sent_at, 4) if outgoing is not None else None,
-            },
+            f'"account":{self._quoted_name},"system_id":{quote(accepted.system_id)},'
+            f'"message_id":{quote(accepted.message_id.text)},"receipted_id":{quote(self._writer.receipted_id(accepted))},'
+            f'"source":{quote(pdu.source_addr)},"destination":{quote(pdu.destination_addr)},'
+            f'"stat":"{stat}","outcome":"{outcome}","status":{"null" if status is None else status},'
+            f'"attempts":{0 if outgoing is None else outgoing.attempts},"sent_at":{sent_at}',
         )
 
 

@@ -11,6 +11,16 @@ from gateway.smpp.receipt_text import STATES_BY_WORD, format_receipt_text
 from simulator.behaviours.message_ids import MessageId, MessageIds
 from simulator.settings import ReceiptSettings
 
+# Plain numbers: looking up an enum's member costs more than encoding it.
+_RECEIPTED_MESSAGE_ID = int(TlvTag.RECEIPTED_MESSAGE_ID)
+_MESSAGE_STATE = int(TlvTag.MESSAGE_STATE)
+_NETWORK_ERROR_CODE = int(TlvTag.NETWORK_ERROR_CODE)
+_USER_MESSAGE_REFERENCE = int(TlvTag.USER_MESSAGE_REFERENCE)
+_STATES = {word: bytes([state]) for word, state in STATES_BY_WORD.items()}
+_UNKNOWN_STATE = bytes([MessageStateCode.UNKNOWN])
+_DELIVERY_RECEIPT = int(EsmClass.DELIVERY_RECEIPT)
+_INTERMEDIATE = int(EsmClass.INTERMEDIATE_NOTIFICATION)
+_UDHI = int(EsmClass.UDHI)
 _GSM_NETWORK = 3  # 5.3.2.31 network_error_code, first octet
 _QUOTED_OCTETS = 20  # Appendix B: the first 20 characters of the message
 
@@ -65,22 +75,21 @@ class ReceiptWriter:
         return text.encode("latin-1", "replace")
 
     def _tlvs(self, accepted: Accepted, stat: str, error: str) -> tuple[Tlv, ...]:
-        state = STATES_BY_WORD.get(stat, MessageStateCode.UNKNOWN)
         tlvs = [
-            Tlv(TlvTag.RECEIPTED_MESSAGE_ID, self.receipted_id(accepted).encode("latin-1") + b"\0"),
-            Tlv(TlvTag.MESSAGE_STATE, bytes([state])),
+            Tlv(_RECEIPTED_MESSAGE_ID, self.receipted_id(accepted).encode("latin-1") + b"\0"),
+            Tlv(_MESSAGE_STATE, _STATES.get(stat, _UNKNOWN_STATE)),
         ]
         if error.isdigit() and int(error):
-            tlvs.append(Tlv(TlvTag.NETWORK_ERROR_CODE, bytes([_GSM_NETWORK]) + int(error).to_bytes(2, "big")))
-        reference = tlv(accepted.pdu, TlvTag.USER_MESSAGE_REFERENCE) if accepted.pdu.tlvs else None
+            tlvs.append(Tlv(_NETWORK_ERROR_CODE, bytes([_GSM_NETWORK]) + int(error).to_bytes(2, "big")))
+        reference = tlv(accepted.pdu, _USER_MESSAGE_REFERENCE) if accepted.pdu.tlvs else None
         if reference is not None:
-            tlvs.append(Tlv(TlvTag.USER_MESSAGE_REFERENCE, reference))
+            tlvs.append(Tlv(_USER_MESSAGE_REFERENCE, reference))
         return tuple(tlvs)
 
     def _esm_class(self, stat: str) -> int:
         if not self._settings.esm_class_bit:
             return 0
-        return EsmClass.INTERMEDIATE_NOTIFICATION if stat == "ENROUTE" else EsmClass.DELIVERY_RECEIPT
+        return _INTERMEDIATE if stat == "ENROUTE" else _DELIVERY_RECEIPT
 
     def _deliver_sm(self, accepted: Accepted, stat: str, text: bytes, tlvs: tuple[Tlv, ...]) -> DeliverSm:
         pdu = accepted.pdu
@@ -112,7 +121,7 @@ class ReceiptWriter:
 
 def _quoted(pdu: SubmitSm | DataSm) -> str:
     """The beginning of the message, where it is plain text in the default alphabet; SMSCs leave out the others."""
-    if isinstance(pdu, DataSm) or pdu.data_coding != 0 or pdu.esm_class & EsmClass.UDHI:
+    if isinstance(pdu, DataSm) or pdu.data_coding != 0 or pdu.esm_class & _UDHI:
         return ""
     beginning = pdu.short_message[:_QUOTED_OCTETS]
     return beginning.decode("latin-1") if beginning.isascii() and b"\0" not in beginning else ""

@@ -44,7 +44,7 @@ class InboxSettings(Settings):
     """What the handsets remember. Bounds memory under load."""
 
     parts_per_handset: int = Field(500, ge=1, le=1_000_000)
-    parts: int = Field(200_000, ge=1, le=50_000_000, description="of all handsets; the oldest handsets are forgotten")
+    parts: int = Field(50_000, ge=1, le=50_000_000, description="of all handsets; the oldest handsets are forgotten")
 
 
 class SessionSettings(Settings):
@@ -65,7 +65,7 @@ class MessageIdSettings(Settings):
 
     form: IdForm = Field("decimal", description="how it is written in the response")
     digits: int = Field(10, ge=1, le=64, description="length of zero_padded")
-    start: int | None = Field(None, ge=0, description="first number; default: the time in ms, so that restarts differ")
+    start: int | None = Field(None, ge=0, description="first number; default: the time in µs, so that restarts differ")
 
 
 class DestinationState(Settings):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -18,10 +19,15 @@ from simulator.behaviours.message_ids import MessageId, MessageIds
 from simulator.counters import Counters
 from simulator.delivery import Delivery
 from simulator.receipts import Accepted
+from simulator.record import quote
 from simulator.settings import AccountSettings
 from simulator.world import World
 
 log = structlog.get_logger()
+
+_USER_MESSAGE_REFERENCE = int(TlvTag.USER_MESSAGE_REFERENCE)  # plain numbers: looking up an enum's member is slow
+_UDHI = int(EsmClass.UDHI)
+_EMPTY = '""'
 
 
 class Submitter(Protocol):
@@ -50,6 +56,8 @@ class Submits:
         counters: Counters,
     ) -> None:
         self._name = name
+        self._quoted_name = quote(name)
+        self._debug = world.settings.log.level == "debug"
         self._settings = settings
         self._world = world
         self._chain = chain
@@ -63,7 +71,7 @@ class Submits:
         """Handle one submit_sm or data_sm."""
         now = self._world.schedule.now()
         self._counters.submit(now)
-        concatenation = parse_concatenation(pdu) if pdu.tlvs or pdu.esm_class & EsmClass.UDHI else None
+        concatenation = parse_concatenation(pdu) if pdu.tlvs or pdu.esm_class & _UDHI else None
         submission = Submission(pdu, now, self._counters.submits, self._open[session], concatenation)
         self._chain.run(submission)
         if submission.ignored:
@@ -123,24 +131,22 @@ class Submits:
         part = submission.concatenation
         octets = part.octets if part is not None else user_data(pdu)
         text = decode_text(octets, pdu.data_coding, default_alphabet=self._settings.default_alphabet)
-        entry: dict[str, Any] = {
-            "account": self._name,
-            "system_id": session.system_id,
-            "sequence_number": pdu.sequence_number,
-            "source": pdu.source_addr,
-            "destination": pdu.destination_addr,
-            "data_coding": pdu.data_coding,
-            "text": text if text is not None else octets.hex(),
-            "udh": [part.reference, part.total, part.part] if part is not None else None,
-            "user_message_reference": tlv_int(pdu, TlvTag.USER_MESSAGE_REFERENCE) if pdu.tlvs else None,
-            "registered_delivery": pdu.registered_delivery,
-            "message_id": message_id.text if message_id is not None else "",
-            "status": submission.status,
-            "outcome": outcome,
-        }
+        reference = tlv_int(pdu, _USER_MESSAGE_REFERENCE) if pdu.tlvs else None
+        members = (
+            f'"account":{self._quoted_name},"system_id":{quote(session.system_id)},'
+            f'"sequence_number":{pdu.sequence_number},"source":{quote(pdu.source_addr)},'
+            f'"destination":{quote(pdu.destination_addr)},"data_coding":{pdu.data_coding},'
+            f'"text":{quote(text if text is not None else octets.hex())},'
+            f'"udh":{"null" if part is None else [part.reference, part.total, part.part]},'
+            f'"user_message_reference":{"null" if reference is None else reference},'
+            f'"registered_delivery":{pdu.registered_delivery},'
+            f'"message_id":{quote(message_id.text) if message_id is not None else _EMPTY},'
+            f'"status":{submission.status:d},"outcome":"{outcome}"'
+        )
         if submission.refused_by:
-            entry["refused_by"] = submission.refused_by
+            members += f',"refused_by":"{submission.refused_by}"'
         if submission.charge is not None:
-            entry["charge"] = submission.charge
-        self._world.record.add("submit", entry)
-        log.debug("submit_sm_received", **entry)
+            members += f',"charge":{json.dumps(submission.charge)}'
+        self._world.record.add_json("submit", members)
+        if self._debug:
+            log.debug("submit_sm_received", account=self._name, outcome=outcome, status=int(submission.status))
