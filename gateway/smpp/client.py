@@ -59,7 +59,7 @@ from gateway.smpp.pdu import (
 )
 from gateway.smpp.ports import ClientEndpoint, DelayedCall, ReactorTime
 from gateway.smpp.protocol import SmppProtocol
-from gateway.smpp.session import Role
+from gateway.smpp.session import Role, SessionState
 
 log = structlog.get_logger()
 
@@ -229,7 +229,9 @@ class EsmeClient:
         self._stop_timeout_s = 0.0
         self._stop_waiters: list[Deferred[None]] = []
         self._failures = 0
-        self._slow = False
+        self._slow = False  # the last refusal was one that no retry mends
+        self._timed_out = False
+        self._bind_sent = False
         self._bound_at: float | None = None
         self._loss: tuple[str, SessionClosed] | None = None
         self._unexpected_logged = False
@@ -428,18 +430,23 @@ class EsmeClient:
     def connect(self) -> None:
         """One attempt."""
         self.counters.attempts += 1
-        self._slow = False
+        self._slow = self._timed_out = self._bind_sent = False
         attempt: Deferred[Any] = maybeDeferred(self._open)
         self._attempt = attempt
         if not self.settings.peer_connects:
-            self._call = self.clock.callLater(self.settings.session_init_timeout_s, attempt.cancel)
+            self._call = self.clock.callLater(self.settings.session_init_timeout_s, self._on_connect_timeout)
         attempt.addErrback(self._on_connect_failed)
 
     def _open(self) -> Deferred[Any]:
         return self._endpoint_factory().connect(_EsmeFactory(self))
 
+    def _on_connect_timeout(self) -> None:
+        self._timed_out = True
+        self.cancel_attempt()
+
     def _on_connect_failed(self, failure: Failure) -> None:
-        self.last_error = f"connection failed: {failure.getErrorMessage() or type(failure.value).__name__}"
+        why = failure.getErrorMessage() or type(failure.value).__name__
+        self.last_error = f"connection failed: {'no answer in time' if self._timed_out else why}"
         self._life.failed()
 
     def cancel_attempt(self) -> None:
@@ -458,7 +465,7 @@ class EsmeClient:
 
     def _send_bind(self) -> None:
         settings = self.settings
-        pdu = _BIND_PDUS[settings.bind_type](
+        pdu = _BIND_PDUS[BindType(settings.bind_type)](
             system_id=settings.system_id,
             password=settings.password,
             system_type=settings.system_type,
@@ -468,6 +475,7 @@ class EsmeClient:
             address_range=settings.address_range,
         )
         if self._protocol is not None and self._connection is not None:
+            self._bind_sent = True
             self._connection.bind(pdu, self.clock.seconds())
             self._protocol.wake()
 
@@ -475,7 +483,7 @@ class EsmeClient:
         self._bound_at = self.clock.seconds()
         self.last_error = ""
         self.counters.binds += 1
-        self._log.info("esme_bound", bind_type=self.settings.bind_type.value, peer_version=self.peer_interface_version)
+        self._log.info("esme_bound", bind_type=str(self.settings.bind_type), peer_version=self.peer_interface_version)
         self._handler.on_bound(self)
 
     def wait(self) -> None:
@@ -507,8 +515,11 @@ class EsmeClient:
         self._drain_further()
 
     def _drain_further(self) -> None:
+        """Unbind as soon as nothing is open. A bind that is on its way is awaited: the SMSC may have accepted it already."""
         connection = self._connection
-        if connection is not None and not len(connection.window) and not connection.unanswered_incoming:
+        if connection is None or len(connection.window) or connection.unanswered_incoming:
+            return
+        if connection.bound or not self._bind_sent:
             self._unbind()
 
     def _unbind(self) -> None:
@@ -517,7 +528,7 @@ class EsmeClient:
         if self._connection.bound:
             self._connection.unbind(self.clock.seconds())
             self._protocol.wake()
-        elif self._bound_at is None:
+        elif self._connection.state is not SessionState.UNBOUND:
             self._protocol.close("stopped before the bind")
 
     def _cut(self) -> None:
