@@ -146,7 +146,7 @@ def _complain(field: Field, value: Any) -> str:
                 return f"{field.name} must be bytes, not {type(value).__name__}"
             return _complain_size(field, len(value))
         case Kind.DEST_ADDRESSES | Kind.UNSUCCESS_SMES:
-            return _complain_size(field, len(value)) or "; ".join(filter(None, map(_complain_address, value)))
+            return _complain_list(field, value)
 
 
 def _complain_integer(name: str, value: Any, octets: int) -> str:
@@ -169,11 +169,20 @@ def _complain_size(field: Field, size: int) -> str:
     return f"{field.name} has {size}, at most {field.max_octets} are allowed" if size > field.max_octets else ""
 
 
-def _complain_address(address: Any) -> str:
+def _complain_list(field: Field, value: Any) -> str:
+    if not isinstance(value, tuple | list):
+        return f"{field.name} must be a tuple, not {type(value).__name__}"
+    allowed = (UnsuccessSme,) if field.kind is Kind.UNSUCCESS_SMES else (SmeAddress, DistributionList)
+    for address in value:
+        if not isinstance(address, allowed):
+            names = " or ".join(item.__name__ for item in allowed)
+            return f"{field.name} holds a {type(address).__name__}, not a {names}"
+    return _complain_size(field, len(value)) or "; ".join(filter(None, map(_complain_address, value)))
+
+
+def _complain_address(address: DestAddress | UnsuccessSme) -> str:
     if isinstance(address, DistributionList):
         return _complain_string(_LIST_NAME, address.dl_name)
-    if not isinstance(address, SmeAddress | UnsuccessSme):
-        return f"an address must be a SmeAddress, DistributionList or UnsuccessSme, not {type(address).__name__}"
     ton, npi, number, *status = address
     complaints = [_complain_integer("dest_addr_ton", ton, 1), _complain_integer("dest_addr_npi", npi, 1)]
     complaints.append(_complain_string(_DEST, number))
@@ -182,7 +191,12 @@ def _complain_address(address: Any) -> str:
 
 
 def _complain_tlvs(tlvs: Any) -> str:
-    for tag, value in tlvs:
+    if not isinstance(tlvs, tuple | list):
+        return f"tlvs must be a tuple, not {type(tlvs).__name__}"
+    for item in tlvs:
+        if not isinstance(item, tuple) or len(item) != 2:
+            return f"tlvs holds a {type(item).__name__}, not a Tlv"
+        tag, value = item
         if not isinstance(tag, int) or not 0 <= tag <= 0xFFFF:
             return "a TLV's tag does not fit in 2 octets"
         if not isinstance(value, bytes):

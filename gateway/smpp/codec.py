@@ -99,7 +99,10 @@ def read_unsuccess_smes(frame: bytes, position: int) -> tuple[tuple[UnsuccessSme
 
 def write_unsuccess_smes(addresses: tuple[UnsuccessSme, ...]) -> bytes:
     parts = [b"%c" % len(addresses)]
-    for ton, npi, number, status in addresses:
+    for address in addresses:
+        if not isinstance(address, UnsuccessSme):
+            raise TypeError
+        ton, npi, number, status = address
         parts.append(b"%c%c%b\0%b" % (ton, npi, _short_string(number), _pack_u32(status)))
     return b"".join(parts)
 
