@@ -26,6 +26,7 @@ from gateway.store.decisions import (
     Decide,
     NoticeInfo,
     NoticePlan,
+    Skip,
     SourceRow,
     StoredDossier,
 )
@@ -51,6 +52,7 @@ class Batch:
     rows: Sequence[SourceRow]  # no receipt_code twice
     bad: Sequence[BadRow] = ()
     cursor: sources.Position | None = None  # None: the cursor stays
+    still_bad: frozenset[str] = frozenset()  # codes of this page that stand on the list of bad rows for a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def apply_rows_txn(conn: Connection, batch: Batch, decide: Decide, compose: Comp
     applied = Applied()
     for chunk in _chunks(batch.rows):
         _apply_chunk(conn, batch.source, chunk, decide, compose, now, applied)
+        codes = {row.dossier.receipt_code for row in chunk} - batch.still_bad
+        sources.heal_txn(conn, batch.source, sorted(codes))
     sources.bad_rows_txn(conn, batch.source, batch.bad, now)
     if batch.cursor is not None:
         sources.advance_txn(conn, batch.source, batch.cursor)
@@ -148,7 +152,6 @@ def _apply_chunk(
     if conflicts:
         conn.execute(sa.insert(state_conflict), conflicts)
     _insert_txn(conn, messages, now, applied)
-    sources.heal_txn(conn, source, codes)
     applied.added += len(new_rows)
     applied.changed += len(changed_rows)
     applied.conflicts += len(conflicts)
@@ -200,6 +203,10 @@ def _conflict_row(new: Dossier, conflict: Conflict, now: datetime) -> dict[str, 
 # --- the apology job ----------------------------------------------------------------------------------------------
 
 
+#: (stored dossier) → the notice, or why there is none. Pure; may be called twice.
+PlanApology = Callable[[StoredDossier], NoticePlan | Skip]
+
+
 @dataclass(frozen=True, slots=True)
 class ApologyPage:
     """What one page of the apology's list has led to."""
@@ -215,7 +222,7 @@ def apologise_page_txn(
     due_from: date,
     due_to: date,
     after_code: str,
-    plan: Callable[[StoredDossier], NoticePlan | None],
+    plan: PlanApology,
     compose: Compose,
     now: datetime,
 ) -> ApologyPage:
@@ -241,7 +248,9 @@ def apologise_page_txn(
     for row in found:
         stored = from_row(row)
         notice = plan(stored)
-        if notice is not None:
+        if isinstance(notice, Skip):
+            applied.skipped[notice.kind, notice.reason] += 1
+        else:
             messages.append(compose(stored.dossier, notice))
     _insert_txn(conn, messages, now, applied)
     last = found[-1].receipt_code if len(found) == APOLOGY_PAGE else None

@@ -60,18 +60,9 @@ def claim_run_txn(
     if _insert(conn, job, scheduled_for, node, RunState.RUNNING, now, lease_until, ""):
         return Claim.MINE
     taken = conn.execute(
-        sa.update(job_run)
-        .where(
-            _is(job, scheduled_for),
-            job_run.c.state == RunState.RUNNING.value,
-            sa.or_(job_run.c.node == node, job_run.c.lease_until <= now),
-        )
-        .values(node=node, lease_until=lease_until)
+        sa.update(job_run).where(_is(job, scheduled_for), _free(node, now)).values(node=node, lease_until=lease_until)
     )
-    if taken.rowcount:
-        return Claim.MINE
-    state = conn.scalar(sa.select(job_run.c.state).where(_is(job, scheduled_for)))
-    return Claim.BUSY if state == RunState.RUNNING.value else Claim.SETTLED
+    return Claim.MINE if taken.rowcount else _standing_txn(conn, job, scheduled_for)
 
 
 def renew_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: str, lease_until: datetime) -> None:
@@ -90,28 +81,24 @@ def finish_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: st
     _update_mine(conn, job, scheduled_for, node, changes)
 
 
-def miss_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: str, now: datetime, detail: str) -> bool:
-    """Record that a run can no longer be made. True when it was this call that recorded it.
+def miss_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: str, now: datetime, detail: str) -> Claim:
+    """Record that a run can no longer be made: MINE when this call did so.
 
-    A run that another node is still at is left to it.
+    A run that another node is still at is left to it (BUSY); one that is done or missed already is SETTLED.
     """
     if _insert(conn, job, scheduled_for, node, RunState.MISSED, now, None, detail):
-        return True
+        return Claim.MINE
     changed = conn.execute(
         sa.update(job_run)
-        .where(
-            _is(job, scheduled_for),
-            job_run.c.state == RunState.RUNNING.value,
-            sa.or_(job_run.c.node == node, job_run.c.lease_until <= now),
-        )
+        .where(_is(job, scheduled_for), _free(node, now))
         .values(
             state=RunState.MISSED.value,
             finished_at=now,
             lease_until=None,
-            detail=sa.case((job_run.c.detail == "", detail), else_=detail + "; " + job_run.c.detail),
+            detail=sa.case((job_run.c.detail == "", detail), else_=sa.literal(detail + "; ") + job_run.c.detail),
         )
     )
-    return bool(changed.rowcount)
+    return Claim.MINE if changed.rowcount else _standing_txn(conn, job, scheduled_for)
 
 
 def last_run_txn(conn: Connection, job: str) -> datetime | None:
@@ -136,6 +123,17 @@ def runs_txn(conn: Connection, since: datetime) -> Sequence[JobRun]:
 
 def _is(job: str, scheduled_for: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(job_run.c.job == job, job_run.c.scheduled_for == scheduled_for)
+
+
+def _free(node: str, now: datetime) -> sa.ColumnElement[bool]:
+    """Under way, but this node's own, or nobody's since its lease has lapsed."""
+    lapsed = sa.or_(job_run.c.node == node, job_run.c.lease_until <= now)
+    return sa.and_(job_run.c.state == RunState.RUNNING.value, lapsed)
+
+
+def _standing_txn(conn: Connection, job: str, scheduled_for: datetime) -> Claim:
+    state = conn.scalar(sa.select(job_run.c.state).where(_is(job, scheduled_for)))
+    return Claim.BUSY if state == RunState.RUNNING.value else Claim.SETTLED
 
 
 def _insert(

@@ -1,0 +1,158 @@
+"""From a plan to a message: the number judged, the operator chosen, the text made. Pure.
+
+A notice that cannot be sent is made all the same, REJECTED with its reason: reports count reasons per agency (F22, F26).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+from gateway.errors import RoutingError, TemplateError
+from gateway.jobs.calendar import vietnam_day
+from gateway.model import Dossier, MessageState, NewMessage
+from gateway.settings import AgencySettings, NoticeSettings
+from gateway.store.decisions import NoticePlan
+
+#: Replies come first (priority 0): their citizens wait.
+NOTICE_PRIORITY = 5
+
+
+class PhoneVerdict(Protocol):
+    """What ``gateway.dossiers.phone.judge_phone`` says of a number."""
+
+    @property
+    def e164(self) -> str | None: ...  # "+84905123456"; None when rejected
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def operator(self) -> str | None: ...  # carrier by its prefix
+
+
+class RenderedText(Protocol):
+    """A text as it leaves."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def coding(self) -> str: ...
+
+    @property
+    def parts(self) -> int: ...
+
+
+class TemplateRegistry(Protocol):
+    """What the composer needs of ``gateway.templates.registry.Registry``."""
+
+    def render(
+        self,
+        template_id: str,
+        version: str,
+        values: Mapping[str, str],
+        accents: Literal["fold", "keep"] = "fold",
+        max_parts: int = 3,
+    ) -> RenderedText: ...
+
+
+JudgePhone = Callable[[str | None, date | None], PhoneVerdict]
+#: (international digits, carrier or "") → operator's name in the configuration. Raises RoutingError.
+Route = Callable[[str, str], str]
+
+
+class Composer:
+    """Makes messages of plans."""
+
+    def __init__(
+        self,
+        settings: NoticeSettings,
+        agencies: Mapping[str, AgencySettings],
+        registry: TemplateRegistry,
+        judge_phone: JudgePhone,
+        route: Route,
+    ) -> None:
+        self._settings, self._agencies = settings, agencies
+        self._registry, self._judge_phone, self._route = registry, judge_phone, route
+
+    def __call__(self, dossier: Dossier, plan: NoticePlan) -> NewMessage:
+        """The message of a plan; REJECTED when the number, the text or the way to the operator does not do."""
+        recorded_at = dossier.phone_recorded_at or (vietnam_day(dossier.received_at) if dossier.received_at else None)
+        verdict = self._judge_phone(dossier.phone_raw or None, recorded_at)
+        if verdict.e164 is None:
+            return self._rejected(dossier, plan, f"phone:{verdict.reason or 'UNKNOWN'}")
+        number = verdict.e164.removeprefix("+")
+        try:
+            rendered = self._registry.render(
+                plan.kind.value,
+                self._settings.template_version,
+                self.values(dossier),
+                self._settings.accents,
+                self._settings.max_parts,
+            )
+            route = self._route(number, verdict.operator or "")
+        except TemplateError as error:
+            return self._rejected(dossier, plan, f"template:{error}")
+        except RoutingError as error:
+            return self._rejected(dossier, plan, f"route:{error}")
+        return self._message(dossier, plan, plan.state, plan.reason, rendered, number, route)
+
+    def values(self, dossier: Dossier) -> dict[str, str]:
+        """What the texts' placeholders stand for. No name, no number: the texts hold no personal data."""
+        extra = dict(dossier.extra)
+        return {
+            "Mã số biên nhận": dossier.receipt_code,
+            "Mã số hồ sơ": dossier.receipt_code,
+            "Tên cơ quan": self._agency_name(dossier),
+            "Ngày hẹn trả": vietnam_date(dossier.due_at),
+            "Tên thủ tục": dossier.procedure_name,
+            "Lý do": extra.get("reason", ""),
+            "Thành phần hồ sơ": extra.get("supplement_components", ""),
+        }
+
+    def _agency_name(self, dossier: Dossier) -> str:
+        agency = self._agencies.get(dossier.agency_code)
+        return agency.name if agency is not None and agency.name else dossier.agency_name
+
+    def _rejected(self, dossier: Dossier, plan: NoticePlan, reason: str) -> NewMessage:
+        return self._message(dossier, plan, MessageState.REJECTED, reason, None, "", "")
+
+    def _message(
+        self,
+        dossier: Dossier,
+        plan: NoticePlan,
+        state: MessageState,
+        reason: str,
+        rendered: RenderedText | None,
+        number: str,
+        route: str,
+    ) -> NewMessage:
+        return NewMessage(
+            source=dossier.source,
+            receipt_code=dossier.receipt_code,
+            kind=plan.kind,
+            occasion=plan.occasion,
+            state=state,
+            reason=reason,
+            template_id=plan.kind.value,
+            template_version=self._settings.template_version,
+            text=rendered.text if rendered else "",
+            coding=rendered.coding if rendered else "gsm7",
+            parts=rendered.parts if rendered else 0,
+            source_addr=self._settings.brandname,
+            destination_addr=number,
+            route=route,
+            priority=NOTICE_PRIORITY,
+            not_before=plan.not_before,
+            expires_at=plan.expires_at,
+            agency_code=dossier.agency_code,
+            agency_name=self._agency_name(dossier),
+            procedure_code=dossier.procedure_code,
+        )
+
+
+def vietnam_date(moment: datetime | None) -> str:
+    """A day as Vietnamese letters write it: "12/03/2026"; "" for none."""
+    return f"{vietnam_day(moment):%d/%m/%Y}" if moment else ""
