@@ -12,6 +12,7 @@ class Addresses:
     """A destination is required; the source must be one that the contract names, when it names any."""
 
     name = "addresses"
+    refuses_at_once = False
 
     def __init__(self, source_addrs: Iterable[str]) -> None:
         self._sources = frozenset(source_addrs)

@@ -32,6 +32,7 @@ class Gate(Protocol):
     """Accepts or refuses. The first refusal decides, later gates are not asked."""
 
     name: str
+    refuses_at_once: bool  # its refusals do not wait for the SMSC's latency: they cost it no work
 
     def judge(self, submission: Submission) -> int:
         """The command_status: 0 lets it pass."""

@@ -33,6 +33,8 @@ class Chain:
             if status:
                 submission.status = status
                 submission.refused_by = gate.name
+                if gate.refuses_at_once:
+                    submission.delay_s = 0.0
                 return
 
 

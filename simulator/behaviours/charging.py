@@ -51,6 +51,7 @@ class Charging:
     """A gate: a reply whose charge fails is refused with the outcome's status."""
 
     name = "charging"
+    refuses_at_once = False
 
     def __init__(self, settings: ChargingSettings) -> None:
         self._settings = settings

@@ -49,6 +49,7 @@ class Faults:
     """The faults of one account that are on now. A gate and a disturbance in one."""
 
     name = "fault"
+    refuses_at_once = False
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now

@@ -14,6 +14,7 @@ class Statuses:
     """The first rule whose pattern is found in destination_addr decides, else the weights."""
 
     name = "statuses"
+    refuses_at_once = False
 
     def __init__(self, settings: StatusSettings, rng: random.Random) -> None:
         self._rules = [(re.compile(rule.destination), rule.status) for rule in settings.rules]

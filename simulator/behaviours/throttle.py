@@ -12,6 +12,7 @@ class TpsLimit:
     """Refuses with ESME_RTHROTTLED what exceeds ``tps`` in any sliding second. Refused ones do not count."""
 
     name = "tps"
+    refuses_at_once = True
 
     def __init__(self, tps: int) -> None:
         self._times: deque[float] = deque(maxlen=tps)
@@ -29,6 +30,7 @@ class WindowLimit:
     """Refuses with ESME_RTHROTTLED what exceeds the agreed number of unanswered submit_sm of a connection."""
 
     name = "window"
+    refuses_at_once = True
 
     def __init__(self, window: int) -> None:
         self._window = window
