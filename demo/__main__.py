@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
@@ -54,12 +53,12 @@ def _run(keep: bool, folder: Path) -> int:
             [command("motcua-simulator"), "run", "--config", str(folder / "simulator.yaml")],
             folder / "simulator.log",
         )
-        config = str(folder / "gateway.yaml")
         gateway = Daemon(
-            "motcua-gateway", [command("motcua-gateway"), "run", "--config", config], folder / "gateway-output.log"
+            "motcua-gateway",
+            [command("motcua-gateway"), "run", "--config", str(folder / "gateway.yaml")],
+            folder / "gateway-output.log",
         )
         daemons = [gateway, simulator]  # the order in which they are stopped
-        _migrate(config)
         good = Story(setup, simulator, gateway, screen).play()
         if keep:
             kept = True
@@ -88,14 +87,6 @@ def _introduce(screen: Screen, setup: Setup) -> None:
         f"Ngày {setup.province.day:%d/%m/%Y}; 2 cơ quan, {len(files)} hồ sơ, {bad / len(files):.0%} số điện thoại không dùng được",
         "two agencies with databases of their own; numbers as bad as in the pilot",
     )
-
-
-def _migrate(config: str) -> None:
-    done = subprocess.run(
-        [command("motcua-gateway"), "db", "upgrade", "--config", config], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise DemoError(f"motcua-gateway db upgrade: {(done.stdout + done.stderr).strip()}")
 
 
 def _stop(gateway: Daemon, screen: Screen) -> bool:

@@ -116,6 +116,6 @@ _BAD: tuple[tuple[Callable[[random.Random], str | None], str, float], ...] = (
     (lambda rng: f"0905{rng.randint(10000, 99999)}", "TOO_SHORT", 8),
     (lambda rng: f"0905{_digits(rng, 7)}", "TOO_LONG", 5),
     (lambda rng: rng.choice(["0123456789", "0999999999"]), "PLACEHOLDER", 6),
-    (lambda rng: rng.choice(["không có", "ko có", "k"]), "NO_DIGITS", 4),
+    (lambda rng: rng.choice(["gọi chồng", "hỏi hàng xóm", "xem hồ sơ cũ"]), "NO_DIGITS", 4),
     (lambda rng: f"0543{rng.randint(800000, 899999)}", "LANDLINE_OLD_CODE", 3),
 )
