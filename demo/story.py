@@ -123,7 +123,10 @@ class Story:
     def _apology(self) -> None:
         self._clock(time(17, 30))
         self.screen.scene("Tin xin lỗi tự động lúc 17 giờ 30", "the 17:30 apology")
-        self._wait("the apology job to run", lambda: "done" in self.books.apology_runs())
+        self._wait(
+            "the apology job to run for each agency",
+            lambda: self.books.apology_runs().count("done") == len(self.province.agencies),
+        )
         self._settle("the apologies to end")
         count = sum(self.books.message_states((MessageKind.APOLOGY_DUE_TOMORROW,)).values())
         self.screen.line(f"{count} hồ sơ hẹn trả ngày mai chưa có kết quả", "dossiers due tomorrow without a result")
