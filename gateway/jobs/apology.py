@@ -80,29 +80,36 @@ class Apology:
     async def run(self, scheduled_for: datetime) -> str:
         """Make the apologies of one evening. Raises RetryLater when the source's state is not known well enough."""
         await self._refresh()
-        settings = self._book.notices.apology
         today = vietnam_day(scheduled_for)
-        first, last = due_days(today, settings.horizon, self._calendar)
         totals = _Totals()
+        for day in due_days(today, self._book.notices.apology.horizon, self._calendar):
+            await self._apologise(day, scheduled_for, totals)
+        return totals.line()
+
+    async def _apologise(self, due: date, scheduled_for: datetime, totals: _Totals) -> None:
+        """All dossiers due on one day, as long as the evening lasts."""
+        until = at_vietnam_time(vietnam_day(scheduled_for), self._book.notices.apology.until)
         code: str | None = ""
         while code is not None:
             now = self._clock.business_now()
-            if not scheduled_for <= now < at_vietnam_time(today, settings.until):
-                late = now.astimezone(VIETNAM).strftime("%H:%M")
-                log.error("apologies_broken_off", source=self._poller.name, at=late, after=code)
-                return f"{totals.line()} broken off at {late} after {code or 'nothing'}"
-            page = await self._page(first, last, code, now)
+            if not scheduled_for <= now < until:
+                raise RetryLater(
+                    f"broken off at {now.astimezone(VIETNAM):%H:%M} after {code or 'nothing'}: {totals.line()}"
+                )
+            page = await self._page(due, code, now)
             totals.add(page)
             log_applied(self._poller.name, page.applied)
             if any(notice.state is MessageState.QUEUED for notice in page.applied.notices):
                 self._wake()
             code = page.last_code
-        return totals.line()
 
     async def _refresh(self) -> None:
         """Read the source as it is now, or be sure that it was read a short while ago."""
-        if await self._poller.poll_now() is PollResult.READ:
+        result = await self._poller.poll_now()
+        if result is PollResult.READ:
             return
+        if result is PollResult.STOPPED:
+            raise RetryLater("the daemon stops")
         cursor = await self._store.read("source_cursor", sources.cursor_txn, self._poller.name)
         times = [self._poller.last_success_at, cursor.last_success_at if cursor else None]
         seen_at = max((time for time in times if time is not None), default=None)
@@ -112,17 +119,15 @@ class Apology:
             reason = self._poller.last_error or (cursor.last_error if cursor else "") or "polled by another node"
             raise RetryLater(f"source {self._poller.name} was last read {when}: {reason}")
 
-    async def _page(self, first: date, last: date, code: str, now: datetime) -> dossiers.ApologyPage:
+    async def _page(self, due: date, code: str, now: datetime) -> dossiers.ApologyPage:
         def plan(stored: StoredDossier) -> NoticePlan | Skip:
-            assert stored.due_on is not None  # selected by it
-            return decide_apology(stored.dossier, stored.due_on, self._book, now)
+            return decide_apology(stored.dossier, due, self._book, now)
 
         return await self._store.run(
             "apologise",
             dossiers.apologise_page_txn,
             self._poller.name,
-            first,
-            last,
+            due,
             code,
             plan,
             self._compose,
@@ -130,10 +135,10 @@ class Apology:
         )
 
 
-def due_days(today: date, horizon: str, calendar: WorkCalendar) -> tuple[date, date]:
-    """The first and the last due date that an evening's run apologises for.
+def due_days(today: date, horizon: str, calendar: WorkCalendar) -> list[date]:
+    """The due dates that an evening's run apologises for.
 
     With ``next_working_day`` the days off before that day are included: nobody is at the counter to keep their promise.
     """
-    tomorrow = today + timedelta(days=1)
-    return tomorrow, calendar.next_working_day(today) if horizon == "next_working_day" else tomorrow
+    last = calendar.next_working_day(today) if horizon == "next_working_day" else today + timedelta(days=1)
+    return [today + timedelta(days=distance) for distance in range(1, (last - today).days + 1)]

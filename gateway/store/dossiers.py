@@ -219,14 +219,13 @@ class ApologyPage:
 def apologise_page_txn(
     conn: Connection,
     source: str,
-    due_from: date,
-    due_to: date,
+    due: date,
     after_code: str,
     plan: PlanApology,
     compose: Compose,
     now: datetime,
 ) -> ApologyPage:
-    """Make the apologies of one page of dossiers due from ``due_from`` to ``due_to`` (both included).
+    """Make the apologies of one page of dossiers due on one day.
 
     The dossiers' states are read in the transaction that inserts the notices: none is made for a result that a poll has
     just recorded.
@@ -236,7 +235,7 @@ def apologise_page_txn(
         sa.select(dossier)
         .where(
             dossier.c.source == source,
-            dossier.c.due_on.between(due_from, due_to),
+            dossier.c.due_on == due,
             dossier.c.receipt_code > after_code,
             dossier.c.state.not_in(ended),
         )

@@ -293,7 +293,7 @@ dossier = sa.Table(
     # Business time at which it last left an announced state: a short absence is not announced again on its return.
     sa.Column("result_left_at", UtcDateTime),
     sa.Column("supplement_left_at", UtcDateTime),
-    sa.Index("ix_dossier_due_on", "due_on"),
+    sa.Index("ix_dossier_due_on", "source", "due_on", "receipt_code"),  # as the apology pages
     sa.Index("ix_dossier_receipt_code", "receipt_code"),
     sa.Index("ix_dossier_agency_code", "agency_code"),
 )

@@ -70,7 +70,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "receipt_code", name=op.f("pk_dossier")),
     )
     op.create_index("ix_dossier_agency_code", "dossier", ["agency_code"], unique=False)
-    op.create_index("ix_dossier_due_on", "dossier", ["due_on"], unique=False)
+    op.create_index("ix_dossier_due_on", "dossier", ["source", "due_on", "receipt_code"], unique=False)
     op.create_index("ix_dossier_receipt_code", "dossier", ["receipt_code"], unique=False)
     op.create_table(
         "job_run",
