@@ -21,6 +21,7 @@ _UNKNOWN_STATE = bytes([MessageStateCode.UNKNOWN])
 _DELIVERY_RECEIPT = int(EsmClass.DELIVERY_RECEIPT)
 _INTERMEDIATE = int(EsmClass.INTERMEDIATE_NOTIFICATION)
 _UDHI = int(EsmClass.UDHI)
+_ONE_OCTET_CODINGS = frozenset({0, 1, 3})  # default alphabet, IA5, Latin-1
 _GSM_NETWORK = 3  # 5.3.2.31 network_error_code, first octet
 _QUOTED_OCTETS = 20  # Appendix B: the first 20 characters of the message
 
@@ -120,8 +121,8 @@ class ReceiptWriter:
 
 
 def _quoted(pdu: SubmitSm | DataSm) -> str:
-    """The beginning of the message, where it is plain text in the default alphabet; SMSCs leave out the others."""
-    if isinstance(pdu, DataSm) or pdu.data_coding != 0 or pdu.esm_class & _UDHI:
+    """The beginning of the message, where it is plain ASCII; SMSCs leave out the others."""
+    if isinstance(pdu, DataSm) or pdu.data_coding not in _ONE_OCTET_CODINGS or pdu.esm_class & _UDHI:
         return ""
     beginning = pdu.short_message[:_QUOTED_OCTETS]
     return beginning.decode("latin-1") if beginning.isascii() and b"\0" not in beginning else ""
