@@ -7,9 +7,9 @@ from collections import Counter
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.dossiers import contract, reading
+from gateway.dossiers import reading
 from gateway.dossiers.connect import limited
-from gateway.dossiers.rows import UNMAPPED_STATUS
+from gateway.dossiers.rows import BAD_VALUE, UNMAPPED_STATUS
 from gateway.dossiers.statuses import StatusMap
 from gateway.dossiers.values import to_text
 from gateway.errors import ConfigError, SourceError
@@ -63,18 +63,19 @@ def _sample(conn: Connection, source: str, settings: SourceSettings, shape: read
     rows = conn.execute(query).mappings().all()
     judged = [shape.reader.read(row) for row in rows]
     bad = [row for row in judged if isinstance(row, BadRow) and row.reason != UNMAPPED_STATUS]
-    columns = Counter(row.detail.partition(":")[0] if row.reason == "bad_value" else "updated_at" for row in bad)
-    faults = []
-    for column, count in columns.items():
-        example = next(row for row in bad if column in row.detail or column == "updated_at")
-        where = f"sources.{source}.columns.{column}" if column in contract.BY_NAME else f"sources.{source}.view"
-        faults.append(
-            ConfigError(
-                where,
-                f"{count} of the newest {len(rows)} rows cannot be read, such as dossier {example.receipt_code}: {example.detail}",
-                f"Correct the view or the rows; {_GUIDE} lists what is accepted",
-            )
+    by_column: dict[str, list[BadRow]] = {}
+    for row in bad:
+        column = row.detail.partition(":")[0] if row.reason == BAD_VALUE else "updated_at"
+        by_column.setdefault(column, []).append(row)
+    faults = [
+        ConfigError(
+            f"sources.{source}.columns.{column}",
+            f"{len(found)} of the newest {len(rows)} rows cannot be read, such as dossier "
+            f"{found[0].receipt_code}: {found[0].detail}",
+            f"Correct the view or the rows; {_GUIDE} lists what is accepted",
         )
+        for column, found in by_column.items()
+    ]
     codes = Counter(to_text("receipt_code", row["receipt_code"]) for row in rows)
     twice = sorted(code for code, count in codes.items() if count > 1)
     if twice:

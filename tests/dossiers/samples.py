@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from inline_db import InlineDatabase, _NoThreads
+from sqlalchemy.engine import Engine
+
+from gateway.db import Database
 from gateway.model import Dossier, DossierState
+
+NO_THREADS = _NoThreads()
 
 #: A working day, ten in the morning in Vietnam.
 NOW = datetime(2026, 3, 3, 3, 0, tzinfo=UTC)
@@ -98,3 +104,18 @@ class AgencyDatabase:
         """Change a row; name ``updated_at`` too, as an agency's software does."""
         sets = ", ".join(f'"{name}" = ?' for name in changes)
         self.execute(f"UPDATE dossiers SET {sets} WHERE receipt_code = ?", *changes.values(), code)
+
+
+#: Every InlineSourceDatabase of this run, the newest last: tests hold and break them.
+opened: list[InlineSourceDatabase] = []
+
+
+class InlineSourceDatabase(InlineDatabase):
+    """An agency's database whose functions run at once, in the calling thread."""
+
+    def __init__(self, engine: Engine, _readers: int) -> None:
+        Database.__init__(self, NO_THREADS, "", engine=engine, threads=False)
+        self.broken = False
+        self.held: list[Callable[[], None]] | None = None
+        self.calls: list[str] = []
+        opened.append(self)
