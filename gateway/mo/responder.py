@@ -19,11 +19,11 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.clock import Clock
 from gateway.db import Database
 from gateway.dossiers.federation import LookupAnswer
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError, StoreError, TemplateError
 from gateway.mo.charging.profiles import Charging
-from gateway.mo.replies import Replies
+from gateway.mo.replies import Replies, reply_kind
 from gateway.mo.services import Services
-from gateway.model import Dossier, QueryResult, ReplyKind
+from gateway.model import Dossier, NewMessage, QueryResult, ReplyKind
 from gateway.settings import QueryServiceSettings, QuerySettings
 from gateway.store.inbox import RecordedMo, ignore_txn, reply_txn
 
@@ -129,22 +129,20 @@ class Responder:
             return _Finding(ReplyKind.TEMPORARY_FAILURE, lookup_ms=self._ms_since(started))
         took_ms = self._ms_since(started)
         if found.dossier is not None:
-            kind = self._replies.kind_of(found.dossier)
-            return _Finding(kind, found.dossier, found.found_in, took_ms)
+            return _Finding(reply_kind(found.dossier), found.dossier, found.found_in, took_ms)
         kind = ReplyKind.UNKNOWN_CODE if found.complete else ReplyKind.TEMPORARY_FAILURE
         return _Finding(kind, lookup_ms=took_ms)
 
     async def _reply(self, recorded: RecordedMo, finding: _Finding) -> None:
         late = self._age_s(recorded) > self._deadline_s(recorded)
+        try:
+            reply = self._message(recorded, finding, late)
+        except TemplateError as error:
+            # The text of this dossier cannot be made: the citizen is told to try again, and an official must look.
+            log.error("mo_reply_not_made", mo=recorded.mo_id, template=finding.kind.value, reason=str(error))
+            finding = _Finding(ReplyKind.TEMPORARY_FAILURE, found_in=finding.found_in, lookup_ms=finding.lookup_ms)
+            reply = self._message(recorded, finding, late)
         decision = self._charging.decide(recorded.mo.route, finding.kind, late=late)
-        reply = self._replies.message(
-            recorded,
-            finding.kind,
-            finding.dossier,
-            decision,
-            service=self._service(recorded),
-            business_now=self._clock.business_now(),
-        )
         replied = await self._db.run(
             "reply_mo",
             reply_txn,
@@ -172,6 +170,16 @@ class Responder:
         )
         if self._wake is not None:
             self._wake(recorded.mo.route)
+
+    def _message(self, recorded: RecordedMo, finding: _Finding, late: bool) -> NewMessage:
+        return self._replies.message(
+            recorded,
+            finding.kind,
+            finding.dossier,
+            self._charging.decide(recorded.mo.route, finding.kind, late=late),
+            service=self._service(recorded),
+            business_now=self._clock.business_now(),
+        )
 
     def _service(self, recorded: RecordedMo) -> QueryServiceSettings | None:
         return self._services.by_name(recorded.service)

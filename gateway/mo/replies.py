@@ -1,0 +1,207 @@
+"""The one reply to a query: which kind, which words, which message.
+
+A reply is one segment, unaccented GSM 7-bit in any case: with accents the official text alone fills a UCS-2 segment. Step and
+agency names that would not fit are cut, never the code or the judgement. It holds no personal data: anyone with a code may ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Literal, Protocol
+
+from gateway.clock import VIETNAM
+from gateway.errors import TemplateError
+from gateway.model import (
+    ChargeDecision,
+    Dossier,
+    DossierState,
+    MessageKind,
+    MessageState,
+    NewMessage,
+    ReplyKind,
+)
+from gateway.settings import GatewaySettings, QueryServiceSettings
+from gateway.store.inbox import RecordedMo
+
+#: Replies leave before notices: their citizens wait.
+REPLY_PRIORITY = 0
+_CUT = "..."
+
+
+class RenderedText(Protocol):
+    """A text as it leaves."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def coding(self) -> str: ...
+
+    @property
+    def parts(self) -> int: ...
+
+    @property
+    def template_id(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+
+class TemplateRegistry(Protocol):
+    """What a reply needs of ``gateway.templates.registry.Registry``."""
+
+    def render(
+        self,
+        template_id: str,
+        version: str,
+        values: Mapping[str, str],
+        accents: Literal["fold", "keep"] = "fold",
+        max_parts: int = 3,
+    ) -> RenderedText: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The values of a reply's placeholders."""
+
+    code: str
+    step: str = ""
+    late: bool = False
+    agency: str = ""
+    keyword: str = ""
+    shortcode: str = ""
+
+    def values(self, room: int) -> dict[str, str]:
+        """By the templates' Vietnamese names; step and agency cut to so many characters each."""
+        return {
+            "Mã số biên nhận": self.code,
+            "Mã số hồ sơ": self.code,
+            "mã số hồ sơ": self.code,
+            "Tên bước giải quyết hiện tại": _cut(self.step, room),
+            "Đúng hạn/Trễ hạn": "Trễ hạn" if self.late else "Đúng hạn",
+            "Tên cơ quan": _cut(self.agency, room),
+            "Từ khóa": self.keyword,
+            "Đầu số": self.shortcode,
+        }
+
+
+def reply_kind(dossier: Dossier) -> ReplyKind:
+    """Which answer a dossier gets. What ended comes before the stopped clock."""
+    if dossier.state is DossierState.RETURNED:
+        return ReplyKind.FINISHED
+    if dossier.state is DossierState.WITHDRAWN:
+        return ReplyKind.WITHDRAWN
+    if dossier.state in (DossierState.NOT_ACCEPTED, DossierState.STOPPED):
+        return ReplyKind.REFUSED
+    if dossier.state is DossierState.RESULT_READY:
+        # Nobody is asked to come to the counter for a result that the post brings (F29, F30).
+        return ReplyKind.STATUS if dossier.return_by_post else ReplyKind.RESULT_READY
+    return ReplyKind.CLOCK_STOPPED if dossier.clock_stopped else ReplyKind.STATUS
+
+
+def is_late(dossier: Dossier, business_now: datetime) -> bool:
+    """Trễ hạn, judged now: a dossier that ended, whose clock is stopped, or that has no promised date is on time.
+
+    A promised time of 00:00 in Vietnam is a day without a time, from a column that always has one: it is kept until
+    the day is over.
+    """
+    if dossier.due_at is None or dossier.clock_stopped or dossier.state.ended:
+        return False
+    due = dossier.due_at.astimezone(VIETNAM)
+    if due.timetz().replace(tzinfo=None) == time(0):
+        due += timedelta(days=1)
+    return business_now > due
+
+
+class Replies:
+    """Makes replies by the configuration."""
+
+    def __init__(self, registry: TemplateRegistry, settings: GatewaySettings) -> None:
+        self._registry = registry
+        self._version = settings.notices.template_version
+        self._agencies = settings.agencies
+        self._validity = timedelta(seconds=settings.queries.reply_validity_s)
+
+    def message(
+        self,
+        recorded: RecordedMo,
+        kind: ReplyKind,
+        dossier: Dossier | None,
+        decision: ChargeDecision,
+        *,
+        service: QueryServiceSettings | None,
+        business_now: datetime,
+    ) -> NewMessage:
+        """The reply as it goes into the outbox: from the shortcode, by the operator that the query came by.
+
+        Raises:
+            TemplateError: the text cannot be made in one segment.
+        """
+        mo = recorded.mo
+        wording = Wording(
+            code=dossier.receipt_code if dossier else recorded.code,
+            step=dossier.step_name if dossier else "",
+            late=dossier is not None and is_late(dossier, business_now),
+            agency=self._agency_name(dossier) if dossier else "",
+            keyword=service.keyword if service else "",
+            shortcode=mo.destination_addr,
+        )
+        rendered = self._render(kind, wording)
+        return NewMessage(
+            source="mo",
+            receipt_code=str(recorded.mo_id),
+            kind=MessageKind.MO_REPLY,
+            occasion="",
+            state=MessageState.QUEUED,
+            reason="",
+            template_id=rendered.template_id,
+            template_version=rendered.version,
+            text=rendered.text,
+            coding=rendered.coding,
+            parts=rendered.parts,
+            source_addr=mo.destination_addr,
+            destination_addr=mo.source_addr,
+            route=mo.route,
+            priority=REPLY_PRIORITY,
+            not_before=business_now,
+            expires_at=business_now + self._validity,
+            agency_code=dossier.agency_code if dossier else "",
+            agency_name=self._agency_name(dossier) if dossier else "",
+            procedure_code=dossier.procedure_code if dossier else "",
+            mo_id=recorded.mo_id,
+            charge_decision=decision,
+            charge_link=mo.smsc_message_id or None,
+        )
+
+    def _render(self, kind: ReplyKind, wording: Wording) -> RenderedText:
+        """The text with as much of the names as one segment holds."""
+        longest = max(len(wording.step), len(wording.agency))
+        try:
+            return self._try(kind, wording, longest)
+        except TemplateError:
+            if not longest:
+                raise
+        fits, too_long = 0, longest
+        best = self._try(kind, wording, fits)  # does not fit without names either: the error goes to the caller
+        while too_long - fits > 1:
+            room = (fits + too_long) // 2
+            try:
+                best, fits = self._try(kind, wording, room), room
+            except TemplateError:
+                too_long = room
+        return best
+
+    def _try(self, kind: ReplyKind, wording: Wording, room: int) -> RenderedText:
+        return self._registry.render(kind.value, self._version, wording.values(room), "fold", 1)
+
+    def _agency_name(self, dossier: Dossier) -> str:
+        agency = self._agencies.get(dossier.agency_code)
+        return agency.name if agency is not None and agency.name else dossier.agency_name
+
+
+def _cut(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    return text[: max(room - len(_CUT), 0)].rstrip() + _CUT
