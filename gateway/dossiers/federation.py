@@ -145,8 +145,8 @@ class _Lookup:
         self._timers.append(self._reactor.callLater(limit_s, self._finish))
         if self._rest:
             self._timers.append(self._reactor.callLater(self._deadline_s * FIRST_SHARE, self._ask_rest))
-        seen.addCallbacks(self._on_seen, self._on_store_failure)
         self._ask(self._first)
+        seen.addCallbacks(self._on_seen, self._on_store_failure)
         self._judge()
         return self._answer
 
@@ -170,6 +170,8 @@ class _Lookup:
             self._judge()
 
     def _on_answer(self, dossiers: list[Dossier], name: str) -> None:
+        if self._breakers[name].is_open:
+            log.info("lookup_source_opened", source=name)
         self._breakers[name].succeeded()
         self._state.waiting.discard(name)
         if dossiers:
@@ -177,20 +179,23 @@ class _Lookup:
         self._judge()
 
     def _on_failure(self, failure: Failure, name: str) -> None:
+        breaker, error = self._breakers[name], failure.value
         self._state.waiting.discard(name)
         if failure.check(UnreadableDossier):  # the row is at fault, not the database
-            self._breakers[name].succeeded()
+            breaker.succeeded()
             self._state.unreadable.add(name)
+            log.warning("lookup_unreadable", source=name, code=self._code, error=str(error))
+            self._judge()
+            return
+        was_open = breaker.is_open
+        breaker.failed(self._reactor.seconds())
+        self._state.failed.add(name)
+        if not failure.check(SourceError):
+            log.error("lookup_crashed", source=name, code=self._code, traceback=failure.getTraceback())
+        elif breaker.is_open and not was_open:
+            log.error("lookup_source_closed", source=name, error=str(error), failures=breaker.failures)
         else:
-            self._breakers[name].failed(self._reactor.seconds())
-            self._state.failed.add(name)
-        error = failure.value
-        if failure.check(SourceError):
-            log.warning("lookup_failed", source=name, code=self._code, error=str(error))
-        else:
-            log.error(
-                "lookup_failed", source=name, code=self._code, error=repr(error), traceback=failure.getTraceback()
-            )
+            log.info("lookup_failed", source=name, code=self._code, error=str(error))
         self._judge()
 
     def _on_seen(self, seen: list[SeenDossier]) -> None:
@@ -209,11 +214,9 @@ class _Lookup:
         state = self._state
         if self._done:
             return
-        if state.found and state.seen is not None:
-            self._finish()
-        elif not state.waiting and self._rest:
+        if not state.found and not state.waiting and self._rest:
             self._ask_rest()
-        elif not state.waiting and state.seen is not None:
+        elif state.seen is not None and (state.found or not state.waiting):
             self._finish()
 
     def _finish(self) -> None:
