@@ -77,7 +77,7 @@ class DestinationState(Settings):
 class ReceiptSettings(Settings):
     """Delivery receipts. SMPP 3.4 §5.3.2.34 to 37 (TLVs) and Appendix B (text)."""
 
-    form: Literal["text", "tlv", "both"] = Field("both", description="both: what most SMSCs do")
+    form: Literal["text", "tlv", "both"] = Field("both", description="what most SMSCs do is both")
     pdu: Literal["deliver_sm", "data_sm"] = Field("deliver_sm")
     id_form: Literal["as_given", "decimal", "hex", "hex_upper", "zero_padded"] = Field(
         "as_given", description="how the receipt writes the id: 'decimal' under hex responses is a common quirk"
@@ -150,7 +150,11 @@ class MoSettings(Settings):
     dest_npi: int = Field(0, ge=0, le=255)
     long_message: Literal["udh8", "udh16", "sar", "payload"] = Field("udh8", description="what handsets produce")
     id_tlv: int | None = Field(
-        0x001E, ge=0, le=0xFFFF, description="TLV with the SMSC's id of this MO; receipted_message_id. null: none"
+        0x001E,
+        ge=0,
+        le=0xFFFF,
+        title="hexadecimal",
+        description="TLV with the SMSC's id of this MO; receipted_message_id. null: none",
     )
     retry: DelayValue = Field(
         default_factory=lambda: Delay.model_validate({"fixed": 2.0}), description="after a temporary error"
@@ -224,7 +228,9 @@ class AccountSettings(Settings):
     system_id: str = Field("*", max_length=15, description="* takes any")
     password: str = Field("*", max_length=64, repr=False, description="* takes any")
     modes: tuple[Mode, ...] = Field(("transmitter", "receiver", "transceiver"), min_length=1)
-    versions: tuple[int, ...] = Field((0x33, 0x34, 0x50), min_length=1, description="interface_version; others refused")
+    versions: tuple[int, ...] = Field(
+        (0x33, 0x34, 0x50), min_length=1, title="hexadecimal", description="interface_version; others refused"
+    )
     max_binds: int = Field(10, ge=0, le=10_000, description="at a time; then ESME_RALYBND")
     window: int = Field(1000, ge=1, le=100_000, description="submit_sm without an answer; then ESME_RTHROTTLED")
     tps: int | None = Field(None, ge=1, description="submit_sm in any second over all binds; then ESME_RTHROTTLED")
