@@ -333,7 +333,8 @@ class TestTheDayDecides:
 
     def test_a_prefix_before_its_first_day(self) -> None:
         rejected("0881234567", "LANDLINE_OLD_CODE", on=date(2015, 12, 31))
-        rejected("0871234567", "UNALLOCATED", on=date(2019, 3, 31))
+        rejected("0871234567", "LANDLINE_OLD_CODE", on=date(2019, 3, 31))
+        rejected("0559123456", "UNALLOCATED", on=date(2019, 12, 31))
         ok("0871234567", number="871234567", on=date(2019, 4, 1))
 
     def test_an_old_number_written_down_late_still_moves(self) -> None:
