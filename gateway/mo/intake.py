@@ -84,6 +84,8 @@ class Intake:
 
     def _text(self, bind: str, parts: Sequence[IncomingPart]) -> str | None:
         text = join_text(parts, default_alphabet=self._alphabets.get(bind, "gsm7"))
+        if text is None:
+            text = _printable(b"".join(part.octets for part in parts))
         return None if text is None else _storable(text)
 
     def _admit(self, mo: IncomingMo, text: str | None, asked: Question | None = None) -> Admission:
@@ -159,6 +161,12 @@ def _joined(parts: Sequence[MoPart], received_at: datetime) -> IncomingMo:
 def _key(mo: IncomingMo, window: int) -> str:
     content = "\n".join((mo.source_addr, mo.destination_addr, str(mo.data_coding))).encode() + b"\n" + mo.octets
     return f"{mo.route}|{mo.smsc_message_id}|{hashlib.sha256(content).hexdigest()[:32]}|{window}"
+
+
+def _printable(octets: bytes) -> str | None:
+    """Octets declared as 8-bit data, or wrongly, that are plain ASCII text all the same: they can mean nothing else."""
+    text = octets.decode("ascii") if octets.isascii() else ""
+    return text if text and all(character.isprintable() or character in "\r\n\t" for character in text) else None
 
 
 def _storable(text: str) -> str:

@@ -121,7 +121,8 @@ class Responder:
         try:
             found = await self._lookup(recorded.code, budget_s).addTimeout(budget_s, self._reactor)
         except (GatewayError, DeferredTimeout, CancelledError) as error:
-            log.warning("mo_lookup_failed", mo=recorded.mo_id, code=recorded.code, reason=str(error) or "timeout")
+            reason = str(error) if isinstance(error, GatewayError) else "timeout"
+            log.warning("mo_lookup_failed", mo=recorded.mo_id, code=recorded.code, reason=reason)
             return _Finding(ReplyKind.TEMPORARY_FAILURE, lookup_ms=self._ms_since(started))
         except Exception:
             # The edge to the agencies' databases: whatever is wrong there, the citizen gets an answer in time.
