@@ -1,0 +1,53 @@
+"""What must be in order before the daemon starts: faults that the YAML schema cannot see, the store's schema, the clock."""
+
+from __future__ import annotations
+
+import structlog
+import sqlalchemy as sa
+
+from gateway.clock import Clock, FileClock, SystemClock
+from gateway.errors import ConfigError, StoreError
+from gateway.mo.charging.validate import charging_faults
+from gateway.settings import GatewaySettings
+from gateway.store import migrate
+from gateway.templates.registry import Registry
+
+log = structlog.get_logger()
+
+
+def make_clock(settings: GatewaySettings) -> Clock:
+    """Real time, or business time from a file where an exercise asks for it (loudly)."""
+    if settings.clock.business_file is None:
+        return SystemClock()
+    log.warning("business_time_from_file", file=str(settings.clock.business_file), remedy="for exercises only")
+    return FileClock(settings.clock.business_file)
+
+
+def startup_faults(settings: GatewaySettings) -> list[ConfigError]:
+    """Faults of the configuration that need more than its own schema: templates that cannot fit, charging profiles."""
+    return [*charging_faults(settings), *template_faults(settings)]
+
+
+def template_faults(settings: GatewaySettings) -> list[ConfigError]:
+    """Templates that are enabled and cannot be rendered within their limits."""
+    notices = settings.notices
+    registry = Registry.load()
+    wanted = [kind.value for kind in notices.enabled]
+    return registry.faults(wanted, notices.template_version, accents=notices.accents, max_parts=notices.max_parts)
+
+
+def prepare_store(url: str) -> None:
+    """Bring the store to this program's schema where that is safe: a new database, or the embedded one.
+
+    Raises:
+        StoreError: it cannot be reached, or is a shared database with another schema version.
+    """
+    revision = migrate.current(url)
+    if revision == migrate.head():
+        return
+    embedded = sa.make_url(url).get_backend_name() == "sqlite"
+    if revision is not None and not embedded:
+        raise StoreError(
+            f"the store has schema {revision}, this program needs {migrate.head()}. Run 'motcua-gateway db upgrade'"
+        )
+    log.info("store_upgraded", before=revision or "(empty)", after=migrate.upgrade(url))
