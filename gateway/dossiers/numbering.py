@@ -157,7 +157,7 @@ class NumberingPlan:
                 return _reject(landline)
             if national[:3] in self._moves:
                 return _reject("TOO_SHORT")  # an old number of eleven digits without its last one
-            operator = _library_operator(national)
+            operator = _library_operator(national) if self._row(national, date.max) is None else None
             return Judgement(national, operator=operator) if operator else _reject("UNALLOCATED")
         collision = self._old_code(national, strict=True)
         if collision is not None and on < self._moved_on:
