@@ -118,7 +118,7 @@ class Source:
         if self.stuck:
             return fail(self._hung())
         return self._limited(
-            self._polls.read(f"poll {self.name}", self._rows_without_time_txn), self.settings.poll_timeout_s
+            self._polls.read(f"scan {self.name}", self._rows_without_time_txn), self.settings.poll_timeout_s
         )
 
     def lookup(self, code: str) -> Deferred[list[Dossier]]:

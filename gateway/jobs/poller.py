@@ -109,16 +109,22 @@ class _Mark:
         return self.newest.after if left_s <= 0 else From(self.newest.at - timedelta(seconds=left_s))
 
     def moved(self, newest: Newest | None, now_s: float) -> sources.Position | None:
-        """Take a page's newest row into account; the position to store when it has changed."""
-        if newest is None or (self.position is not None and newest.at < self.position.updated_at):
+        """Take a page's newest row into account; the position to store when it has changed.
+
+        Codes of one ``updated_at`` are compared as Python does. A database may order them otherwise; then some rows are
+        read again, and none is missed.
+        """
+        if newest is None:
             return None
         position = sources.Position(newest.at, newest.receipt_code)
-        if self.newest is None or position != self.position:
-            self.newest, self.met_s = newest, now_s
-        if position == self.position:
-            return None
-        self.position = position
-        return position
+        if self.position is not None:
+            if (position.updated_at, position.receipt_code) < (self.position.updated_at, self.position.receipt_code):
+                return None
+            if position == self.position and self.newest is not None:
+                return None
+        moved = position != self.position
+        self.newest, self.met_s, self.position = newest, now_s, position
+        return position if moved else None
 
 
 class Poller:

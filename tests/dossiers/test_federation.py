@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import NOW, a_dossier
+from agency_database import NOW, a_dossier
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 

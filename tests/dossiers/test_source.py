@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 import sqlalchemy as sa
-from samples import NOW, ROW, AgencyDatabase, InlineSourceDatabase
+from agency_database import NOW, ROW, AgencyDatabase, InlineSourceDatabase
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
