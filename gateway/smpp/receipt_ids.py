@@ -14,32 +14,31 @@ _HEX_GROUPS = re.compile(r"[{]?[0-9a-f]+(?:-[0-9a-f]+)*[}]?")  # UUIDs and their
 
 
 def id_keys(message_id: str, id_base: IdBase, role: Literal["response", "receipt"] = "response") -> tuple[str, ...]:
-    """The keys under which an id is stored (response) or looked for (receipt), the likeliest first.
+    """The keys of an id. A response has one, under which its part is stored; a receipt has every one that the response
+    to its message may have, the likeliest first.
 
-    A response and a receipt are of one message if they share a key; a receipt's keys are tried in order, so that an id
-    that matches as given wins over one that only matches in another base. The rules:
+    A response and a receipt may be of one message if they share a key. The rules:
 
-    - as given: blanks around it do not count, nor do leading zeros and the case of letters in an id that is a number
-      (decimal, hexadecimal or a UUID), because SMSCs pad and spell ids differently in their two places.
-    - response_hex: the response counts as hexadecimal, the receipt as decimal; receipt_hex the other way round. A
-      receipt's id that is not such a number is looked for as given.
-    - either: all three.
+    - A key is the id as given, but blanks around it do not count, nor do leading zeros and the case of letters in an id
+      that is a number (decimal, hexadecimal or a UUID): SMSCs pad and spell ids differently in their two places.
+    - as_given: the receipt's id is the response's.
+    - response_hex: the receipt's id is decimal, the response's the same number in hexadecimal; receipt_hex the other way
+      round. A receipt's id that is not such a number is looked for as given.
+    - either: as given, then both. A match as given comes first, because it is never by chance.
 
     Numbers of any size work (ids are text; nothing is squeezed into 64 bits). An empty id has no keys.
     """
     as_given = _as_given(message_id)
     if not as_given:
         return ()
+    if role == "response" or id_base == "as_given":
+        return (as_given,)
     keys = [as_given] if id_base == "either" else []
-    for base, hexadecimal_role in (("response_hex", "response"), ("receipt_hex", "receipt")):
-        if id_base not in (base, "either"):
-            continue
-        pattern, radix = (_HEXADECIMAL, 16) if role == hexadecimal_role else (_DECIMAL, 10)
-        if pattern.fullmatch(as_given):
-            keys.append(f"{base}:{int(as_given, radix)}")
-    if as_given not in keys and (role == "response" or not keys):
-        keys.append(as_given)
-    return tuple(keys)
+    if id_base in ("response_hex", "either") and _DECIMAL.fullmatch(as_given):
+        keys.append(f"{int(as_given):x}")
+    if id_base in ("receipt_hex", "either") and _HEXADECIMAL.fullmatch(as_given):
+        keys.append(str(int(as_given, 16)))
+    return tuple(dict.fromkeys(keys)) or (as_given,)
 
 
 def _as_given(message_id: str) -> str:

@@ -23,7 +23,7 @@ def matches(response: str, receipt: str, id_base: IdBase) -> bool:
     [
         ("12345", "12345", {"as_given", "either"}),
         ("0000012345", "12345", {"as_given", "either"}),
-        ("00B8BE19", "B8BE19", {"as_given", "response_hex", "either"}),  # not decimal, so taken as given
+        ("00B8BE19", "B8BE19", {"as_given", "response_hex", "either"}),  # not decimal, so looked for as given
         ("00B8BE19", "b8be19", {"as_given", "response_hex", "either"}),
         ("1101C1-C9D03D-F000", "1101c1-c9d03d-f000", set(BASES)),
         ("39f99dd5", "0972660181", {"response_hex", "either"}),
@@ -74,6 +74,13 @@ def test_decimal_response_and_hex_receipt(number: int, zeros: int) -> None:
 def test_a_fixed_base_never_takes_one_number_for_another(one: int, other: int) -> None:
     assert matches(f"{one:x}", str(other), "response_hex") == (one == other)
     assert matches(str(one), str(other), "as_given") == (one == other)
+
+
+@given(st.text(max_size=40), st.sampled_from(BASES))
+def test_a_response_has_one_key_whatever_the_base(message_id: str, id_base: IdBase) -> None:
+    keys = id_keys(message_id, id_base, "response")
+    assert len(keys) <= 1
+    assert keys == id_keys(message_id, "as_given", "response")
 
 
 @given(numbers)
