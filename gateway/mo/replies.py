@@ -1,18 +1,15 @@
 """The one reply to a query: which kind, which words, which message.
 
-A reply is one segment, unaccented GSM 7-bit in any case: with accents the official text alone fills a UCS-2 segment. Step and
-agency names that would not fit are cut, never the code or the judgement. It holds no personal data: anyone with a code may ask.
+A reply is one segment, unaccented GSM 7-bit in any case: with accents the official text alone fills a UCS-2 segment. Its
+template shortens step and agency names that would not fit, never the code or the judgement. It holds no personal data:
+anyone with a code may ask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Literal, Protocol
 
 from gateway.clock import VIETNAM
-from gateway.errors import TemplateError
 from gateway.model import (
     ChargeDecision,
     Dossier,
@@ -24,67 +21,12 @@ from gateway.model import (
 )
 from gateway.settings import GatewaySettings, QueryServiceSettings
 from gateway.store.inbox import RecordedMo
+from gateway.templates.registry import Registry
 
 #: Replies leave before notices: their citizens wait.
 REPLY_PRIORITY = 0
-_CUT = "..."
-
-
-class RenderedText(Protocol):
-    """A text as it leaves."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def coding(self) -> str: ...
-
-    @property
-    def parts(self) -> int: ...
-
-    @property
-    def template_id(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-
-class TemplateRegistry(Protocol):
-    """What a reply needs of ``gateway.templates.registry.Registry``."""
-
-    def render(
-        self,
-        template_id: str,
-        version: str,
-        values: Mapping[str, str],
-        accents: Literal["fold", "keep"] = "fold",
-        max_parts: int = 3,
-    ) -> RenderedText: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """The values of a reply's placeholders."""
-
-    code: str
-    step: str = ""
-    late: bool = False
-    agency: str = ""
-    keyword: str = ""
-    shortcode: str = ""
-
-    def values(self, room: int) -> dict[str, str]:
-        """By the templates' Vietnamese names; step and agency cut to so many characters each."""
-        return {
-            "Mã số biên nhận": self.code,
-            "Mã số hồ sơ": self.code,
-            "mã số hồ sơ": self.code,
-            "Tên bước giải quyết hiện tại": _cut(self.step, room),
-            "Đúng hạn/Trễ hạn": "Trễ hạn" if self.late else "Đúng hạn",
-            "Tên cơ quan": _cut(self.agency, room),
-            "Từ khóa": self.keyword,
-            "Đầu số": self.shortcode,
-        }
+#: The only two values of the reply (F12).
+ON_TIME, LATE = "Đúng hạn", "Trễ hạn"
 
 
 def reply_kind(dossier: Dossier) -> ReplyKind:
@@ -118,7 +60,7 @@ def is_late(dossier: Dossier, business_now: datetime) -> bool:
 class Replies:
     """Makes replies by the configuration."""
 
-    def __init__(self, registry: TemplateRegistry, settings: GatewaySettings) -> None:
+    def __init__(self, registry: Registry, settings: GatewaySettings) -> None:
         self._registry = registry
         self._version = settings.notices.template_version
         self._agencies = settings.agencies
@@ -140,15 +82,8 @@ class Replies:
             TemplateError: the text cannot be made in one segment.
         """
         mo = recorded.mo
-        wording = Wording(
-            code=dossier.receipt_code if dossier else recorded.code,
-            step=dossier.step_name if dossier else "",
-            late=dossier is not None and is_late(dossier, business_now),
-            agency=self._agency_name(dossier) if dossier else "",
-            keyword=service.keyword if service else "",
-            shortcode=mo.destination_addr,
-        )
-        rendered = self._render(kind, wording)
+        values = self._values(recorded, dossier, service, business_now)
+        rendered = self._registry.render(kind.value, self._version, values, "fold", 1)
         return NewMessage(
             source="mo",
             receipt_code=str(recorded.mo_id),
@@ -175,33 +110,22 @@ class Replies:
             charge_link=mo.smsc_message_id or None,
         )
 
-    def _render(self, kind: ReplyKind, wording: Wording) -> RenderedText:
-        """The text with as much of the names as one segment holds."""
-        longest = max(len(wording.step), len(wording.agency))
-        try:
-            return self._try(kind, wording, longest)
-        except TemplateError:
-            if not longest:
-                raise
-        fits, too_long = 0, longest
-        best = self._try(kind, wording, fits)  # does not fit without names either: the error goes to the caller
-        while too_long - fits > 1:
-            room = (fits + too_long) // 2
-            try:
-                best, fits = self._try(kind, wording, room), room
-            except TemplateError:
-                too_long = room
-        return best
-
-    def _try(self, kind: ReplyKind, wording: Wording, room: int) -> RenderedText:
-        return self._registry.render(kind.value, self._version, wording.values(room), "fold", 1)
+    def _values(
+        self, recorded: RecordedMo, dossier: Dossier | None, service: QueryServiceSettings | None, now: datetime
+    ) -> dict[str, str]:
+        """By the English names of the templates' placeholders; an empty one has a substitute there."""
+        shortcode = recorded.mo.destination_addr
+        if service is not None and shortcode not in service.shortcodes:
+            shortcode = service.shortcodes[0]  # the SMSC writes it another way
+        return {
+            "code": dossier.receipt_code if dossier else recorded.code,
+            "step": dossier.step_name if dossier else "",
+            "status": LATE if dossier is not None and is_late(dossier, now) else ON_TIME,
+            "agency_name": self._agency_name(dossier) if dossier else "",
+            "keyword": service.keyword if service else "",
+            "shortcode": shortcode,
+        }
 
     def _agency_name(self, dossier: Dossier) -> str:
         agency = self._agencies.get(dossier.agency_code)
         return agency.name if agency is not None and agency.name else dossier.agency_name
-
-
-def _cut(text: str, room: int) -> str:
-    if len(text) <= room:
-        return text
-    return text[: max(room - len(_CUT), 0)].rstrip() + _CUT

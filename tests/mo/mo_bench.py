@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from inline_db import InlineDatabase
@@ -22,6 +23,7 @@ from gateway.model import Dossier, DossierState
 from gateway.settings import BindSettings, GatewaySettings, parse_settings
 from gateway.smpp.pdu import DataSm, DeliverSm, Tlv
 from gateway.store.schema import charge, message, mo
+from gateway.templates.registry import Registry, Rendered
 
 START = datetime(2026, 3, 5, 3, 0, tzinfo=UTC)  # 10:00 in Vietnam
 CITIZEN = "84905123456"
@@ -42,32 +44,23 @@ class BenchClock:
         return self.now() + self.business_offset
 
 
-@dataclass(frozen=True)
-class Text:
-    text: str
-    coding: str
-    parts: int
-    template_id: str
-    version: str
+@cache
+def registry() -> Registry:
+    """The shipped templates."""
+    return Registry.load()
 
 
-class ShortRegistry:
-    """Every template in one line; a text of more than 160 characters does not fit."""
+class FaultyRegistry(Registry):
+    """The shipped templates, of which one cannot be made."""
 
-    broken: str = ""
+    def __init__(self, faulty: str) -> None:
+        super().__init__(registry()._files)
+        self._faulty = faulty
 
-    def render(
-        self,
-        template_id: str,
-        version: str,
-        values: Mapping[str, str],
-        accents: Literal["fold", "keep"] = "fold",
-        max_parts: int = 3,
-    ) -> Text:
-        text = f"{template_id}|{values['Mã số biên nhận']}|{values['Tên bước giải quyết hiện tại']}|{values['Đúng hạn/Trễ hạn']}"
-        if template_id == self.broken or len(text) > 160 * max_parts:
+    def render(self, template_id: str, *args: Any, **kwargs: Any) -> Rendered:
+        if template_id == self._faulty:
             raise TemplateError(f"{template_id} does not fit")
-        return Text(text, "gsm7", 1, template_id, version)
+        return super().render(template_id, *args, **kwargs)
 
 
 def dossier(**values: Any) -> Dossier:
@@ -107,7 +100,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.reactor = Reactor()
         self.clock = BenchClock(self.reactor)
-        self.registry = ShortRegistry()
+        self.registry = registry()
         self.answers: list[int] = []
         self.woken: list[str] = []
         self.asked: list[tuple[str, float]] = []

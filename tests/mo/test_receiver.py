@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from inline_db import InlineDatabase
-from mo_bench import CITIZEN, CODE, FAILED, NOT_FOUND, START, Bench, dossier, found, sar
+from mo_bench import CITIZEN, CODE, FAILED, NOT_FOUND, START, Bench, FaultyRegistry, dossier, found, sar
 from twisted.internet.defer import Deferred
 
 from gateway.dossiers.federation import LookupAnswer, LookupResult
@@ -56,7 +56,7 @@ def test_a_query_is_answered(each_store: Bench) -> None:
     reply = one_reply(bench)
     assert (reply.source, reply.receipt_code, reply.kind, reply.state) == ("mo", "1", "mo_reply", "queued")
     assert (reply.source_addr, reply.destination_addr, reply.route, reply.priority) == ("8083", CITIZEN, "viettel", 0)
-    assert reply.text == f"mo_reply_status|{CODE}|Thẩm định|Đúng hạn"
+    assert reply.text == f"Ho so cua quy Ong/Ba ({CODE}) hien dang o buoc Tham dinh, trang thai ho so: Dung han."
     assert (reply.mo_id, reply.charge_decision) == (1, "charge")
     assert reply.expires_at == START + timedelta(minutes=5)
     [mo] = bench.mos
@@ -103,7 +103,7 @@ def test_the_last_polled_state_is_marked(bench: Bench) -> None:
 def test_late_is_judged_by_business_time(bench: Bench) -> None:
     bench.clock.business_offset = timedelta(days=3)
     bench.deliver()
-    assert one_reply(bench).text.endswith("Trễ hạn")
+    assert one_reply(bench).text.endswith("trang thai ho so: Tre han.")
 
 
 @pytest.mark.parametrize("text", ["STOP", "MCKH", "MCKH 123", "", "MCKH H32.12-231315-0007"])
@@ -495,7 +495,8 @@ def test_a_missing_part_is_answered_as_bad_syntax_when_its_time_is_up(bench: Ben
 
 
 def test_a_reply_that_cannot_be_made_becomes_a_temporary_failure(bench: Bench) -> None:
-    bench.registry.broken = "mo_reply_status"
+    bench.registry = FaultyRegistry("mo_reply_status")
+    bench.restart()
     bench.deliver()
     reply = one_reply(bench)
     assert (reply.template_id, reply.charge_decision) == ("mo_reply_temporary_failure", "no_charge")

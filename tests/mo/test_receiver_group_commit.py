@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest_twisted
 import sqlalchemy as sa
-from mo_bench import CODE, BenchClock, ShortRegistry, found
+from mo_bench import CODE, BenchClock, found, registry
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -49,7 +49,7 @@ def test_queries_of_one_turn_share_commits(store_url: str):  # type: ignore[no-u
         return succeed(found())
 
     receiver = Receiver(
-        virtual, database, BenchClock(virtual), settings, charging, lookup, Replies(ShortRegistry(), settings)
+        virtual, database, BenchClock(virtual), settings, charging, lookup, Replies(registry(), settings)
     )
     sa.event.listen(database.engine, "commit", on_commit)
     try:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from mo_bench import CODE, START, ShortRegistry, dossier
+from mo_bench import CODE, START, dossier, registry
 
-from gateway.errors import TemplateError
+from gateway.mo.charging.decisions import FOUND_REPLIES
 from gateway.mo.replies import Replies, is_late, reply_kind
-from gateway.model import ChargeDecision, DossierState, IncomingMo, MoState, QueryResult, ReplyKind
+from gateway.model import ChargeDecision, DossierState, IncomingMo, MoState, NewMessage, QueryResult, ReplyKind
 from gateway.settings import parse_settings
 from gateway.store.inbox import RecordedMo
 
@@ -61,49 +61,61 @@ def test_every_state_has_its_reply(values: dict[str, Any], expected: ReplyKind) 
     assert reply_kind(dossier(**values)) is expected
 
 
-def message_of(registry: ShortRegistry, **values: Any) -> Any:
+def message_of(kind: ReplyKind = ReplyKind.STATUS, destination_addr: str = "8083", **values: Any) -> NewMessage:
     settings = parse_settings(
         {
             "operators": {"viettel": {"binds": [{"name": "v", "host": "h", "system_id": "s"}]}},
             "agencies": {"KS": {"name": "Khánh Sơn"}},
+            "notices": {"accents": "keep"},
         }
     )
-    mo = IncomingMo("viettel", "v", "84905123456", "8083", "", b"", 0, "", START, "key")
+    mo = IncomingMo("viettel", "v", "84905123456", destination_addr, "", b"", 0, "", START, "key")
     recorded = RecordedMo(1, True, MoState.RECEIVED, mo, "mckh", QueryResult.OK, CODE, 1, 0)
-    return Replies(registry, settings).message(
+    return Replies(registry(), settings).message(
         recorded,
-        ReplyKind.STATUS,
-        dossier(**values),
+        kind,
+        dossier(**values) if kind in FOUND_REPLIES else None,
         ChargeDecision.CHARGE,
         service=settings.queries.services[0],
         business_now=START,
     )
 
 
-def test_a_long_step_is_cut_so_that_the_reply_stays_one_segment() -> None:
-    step = "Chuyên viên thụ lý hồ sơ tổng hợp ý kiến các phòng ban liên quan và trình lãnh đạo Sở ký duyệt kết quả " * 3
-    reply = message_of(ShortRegistry(), step_name=step)
-    assert len(reply.text) == 160
-    assert reply.text.startswith(f"mo_reply_status|{CODE}|Chuyên viên thụ lý")
-    assert reply.text.endswith("...|Đúng hạn")
+LONG = "Chuyên viên thụ lý hồ sơ tổng hợp ý kiến các phòng ban liên quan và trình lãnh đạo Sở ký duyệt kết quả " * 3
 
 
-@pytest.mark.parametrize("length", [0, 1, 100, 123, 124, 125, 126, 127, 500])
-def test_any_length_of_step_fits(length: int) -> None:
-    reply = message_of(ShortRegistry(), step_name="x" * length)
+@pytest.mark.parametrize("kind", ReplyKind)
+@pytest.mark.parametrize("code", [CODE, "000.00.01.H32-200401-0001"])
+@pytest.mark.parametrize("step", ["Thẩm định", "", LONG])
+def test_every_reply_is_one_unaccented_segment(kind: ReplyKind, code: str, step: str) -> None:
+    reply = message_of(kind, receipt_code=code, step_name=step, agency_code="XX", agency_name=LONG)
+    assert (reply.coding, reply.parts, reply.template_id) == ("gsm7", 1, kind.value)
+    assert reply.text.isascii()
     assert len(reply.text) <= 160
-    assert ("..." in reply.text) is (length > 124)
+    assert code in reply.text or kind not in FOUND_REPLIES
 
 
-def test_the_reply_names_the_agency_as_configured_for_reports() -> None:
-    reply = message_of(ShortRegistry())
-    assert (reply.agency_code, reply.agency_name, reply.template_version) == ("KS", "Khánh Sơn", "rollout_2017")
+def test_the_official_text_word_for_word() -> None:
+    """998/UBND: Hồ sơ của quý Ông/Bà ({Mã số biên nhận}) hiện đang ở bước {…}, trạng thái hồ sơ: {Đúng hạn/Trễ hạn}."""
+    reply = message_of()
+    assert reply.text == f"Ho so cua quy Ong/Ba ({CODE}) hien dang o buoc Tham dinh, trang thai ho so: Dung han."
+    assert (reply.source_addr, reply.destination_addr, reply.priority) == ("8083", "84905123456", 0)
 
 
-def test_a_text_that_never_fits_is_the_callers_to_handle() -> None:
-    registry = ShortRegistry()
-    registry.broken = "mo_reply_status"
-    with pytest.raises(TemplateError):
-        message_of(registry)
-    with pytest.raises(TemplateError):
-        message_of(registry, step_name="")
+def test_a_long_step_is_cut_and_the_judgement_is_not() -> None:
+    text = message_of(step_name=LONG, due_at=START - SECOND).text
+    assert "Chuyen vien thu ly ho so" in text
+    assert text.endswith("..., trang thai ho so: Tre han.")
+
+
+def test_bad_syntax_shows_the_shortcode_however_the_smsc_writes_it() -> None:
+    for destination_addr in ("8083", "+8083", "848083"):
+        reply = message_of(ReplyKind.BAD_SYNTAX, destination_addr)
+        assert "MCKH Ma so bien nhan, gui 8083." in reply.text
+        assert reply.source_addr == destination_addr  # the reply comes from where the citizen wrote to
+
+
+def test_the_reply_names_the_agency_as_configured() -> None:
+    reply = message_of(ReplyKind.RESULT_READY, agency_name="UBND huyện Khánh Sơn")
+    assert (reply.agency_code, reply.agency_name, reply.template_version) == ("KS", "Khánh Sơn", "replies_1")
+    assert "Bo phan Mot cua Khanh Son" in reply.text
