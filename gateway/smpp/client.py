@@ -300,6 +300,8 @@ class EsmeClient:
                 if request is not None or response.sequence_number not in self._orphans:
                     self._connection.send_response(response, request)
                     self._protocol.wake()
+                    if self.state == "draining":
+                        self._drain_further()
                     return True
             except LocalProtocolError as error:
                 self._log.info("reply_dropped", reason=str(error))
