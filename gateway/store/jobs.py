@@ -157,9 +157,11 @@ def _insert(
             finished_at=now if state is RunState.MISSED else None,
             lease_until=lease_until,
             detail=detail,
-        ).on_conflict_do_nothing()
+        )
+        .on_conflict_do_nothing()
+        .returning(job_run.c.job)
     )
-    return bool(done.rowcount)
+    return done.first() is not None  # PostgreSQL's driver counts no rows here
 
 
 def _update_mine(conn: Connection, job: str, scheduled_for: datetime, node: str, changes: dict[str, object]) -> None:
