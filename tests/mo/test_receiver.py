@@ -412,7 +412,7 @@ def test_foreign_keywords_can_be_left_to_others(db: InlineDatabase) -> None:
         (b"MCKH\xa00101701234", {}, {"default_alphabet": "latin1"}),
     ],
 )
-def test_codings(db: InlineDatabase, octets: bytes, fields: dict[str, Any], bind: dict[str, Any]) -> None:
+def test_c13_codings(db: InlineDatabase, octets: bytes, fields: dict[str, Any], bind: dict[str, Any]) -> None:
     bench = Bench(db, bind=bind)
     bench.deliver(octets, **fields)
     [mo] = bench.mos
@@ -428,7 +428,7 @@ def test_codings(db: InlineDatabase, octets: bytes, fields: dict[str, Any], bind
         ("Hồ sơ\0".encode("utf-16-be"), {"data_coding": 0x08}),
     ],
 )
-def test_what_cannot_be_read_is_kept_as_octets_and_answered_as_bad_syntax(
+def test_c13_what_cannot_be_read_is_kept_as_octets_and_answered_as_bad_syntax(
     each_store: Bench, octets: bytes, fields: dict[str, Any]
 ) -> None:
     bench = each_store
@@ -438,14 +438,14 @@ def test_what_cannot_be_read_is_kept_as_octets_and_answered_as_bad_syntax(
     assert bytes(bench.mos[0].octets) == octets
 
 
-def test_a_text_in_message_payload_and_on_data_sm(bench: Bench) -> None:
+def test_c12_a_text_in_message_payload_and_on_data_sm(bench: Bench) -> None:
     payload = (Tlv(0x0424, b"MCKH 0101701234"),)
     bench.deliver(b"", tlvs=payload)
     bench.deliver_pdu(DataSm(source_addr_ton=1, source_addr="84905000001", destination_addr="8083", tlvs=payload))
     assert [mo.code for mo in bench.mos] == [CODE, CODE]
 
 
-def test_a_long_mo_out_of_order_is_one_query(each_store: Bench) -> None:
+def test_c12_a_long_mo_out_of_order_is_one_query(each_store: Bench) -> None:
     bench = each_store
     text = "MCKH 0101701234 gửi 8083".encode("utf-16-be")
     parts = bench.parts([text[:11], text[11:30], text[30:]], data_coding=8)
@@ -459,7 +459,7 @@ def test_a_long_mo_out_of_order_is_one_query(each_store: Bench) -> None:
     assert bench.asked == [(CODE, 4.0)]  # the deadline counts from the last part
 
 
-def test_a_long_mo_in_sar_tlvs_and_of_two_senders_mixed(bench: Bench) -> None:
+def test_c12_a_long_mo_in_sar_tlvs_and_of_two_senders_mixed(bench: Bench) -> None:
     for part, text in ((1, b"MCKH 01017"), (2, b"01234")):
         for sender in (CITIZEN, "84905000001"):
             bench.deliver(text, source_addr=sender, tlvs=sar(300, 2, part))
@@ -475,7 +475,7 @@ def test_parts_survive_a_restart(bench: Bench) -> None:
     assert one_reply(bench).template_id == "mo_reply_status"
 
 
-def test_a_missing_part_is_answered_as_bad_syntax_when_its_time_is_up(bench: Bench) -> None:
+def test_c12_a_missing_part_is_answered_as_bad_syntax_when_its_time_is_up(bench: Bench) -> None:
     bench.receiver.start()
     first, _ = bench.parts([b"MCKH 0101701234 ", b"gui 8083"])
     bench.deliver_pdu(first)
