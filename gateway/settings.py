@@ -139,6 +139,9 @@ class BindSettings(Settings):
     send_user_message_reference: bool = Field(
         True, description="lets a receipt find a message whose answer was lost; not sent to peers before 3.4"
     )
+    send_validity_period: bool = Field(
+        False, description="tell the SMSC when a message is stale; off: some refuse a period longer than their own"
+    )
 
     @field_validator("interface_version", mode="after")
     @classmethod

@@ -197,7 +197,7 @@ class MessageBatch:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for row in self.messages.values():
             parts = self.parts[row.id].values()
-            states = [part.state for part in parts]
+            states = [part.state for part in parts if part.state is not PartState.PENDING]
             after = roll_up(row.state, row.total, states, returned=row.returned, later=row.retry_at is not None)
             if after is row.state:
                 continue

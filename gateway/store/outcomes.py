@@ -22,8 +22,8 @@ class Recorded:
 
     changes: tuple[StateChange, ...]
     settled: tuple[SettledPart, ...]  # by receipts that had come before their submit_sm_resp
-    replies: frozenset[int]  # of the messages concerned, those that answer an MO
-    stale: tuple[int, ...]  # messages whose outcome came too late to count: another claim, or they had ended
+    reply_outcomes: tuple[SubmitOutcome, ...]  # those that count and are of answers to an MO
+    stale: tuple[int, ...]  # messages whose outcome came too late to count: another node has them, or they are gone
 
 
 def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOutcome], now: datetime) -> Recorded:
@@ -38,17 +38,18 @@ def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOu
     batch = MessageBatch(conn, now)
     batch.load((outcome.message_id for outcome in outcomes), first_attempts_have_no_parts=True)
     stale: list[int] = []
+    replies: list[SubmitOutcome] = []
     second_ids: list[dict[str, object]] = []
     for outcome in outcomes:
         row = batch.messages.get(outcome.message_id)
         if row is None or not _apply(batch, row, outcome, node, second_ids):
             stale.append(outcome.message_id)
+        elif row.mo_id is not None:
+            replies.append(outcome)
     _match_early(conn, batch)
     if second_ids:
         _insert_keys(conn, second_ids)
-    changes = batch.flush()
-    replies = frozenset(row.id for row in batch.messages.values() if row.mo_id is not None)
-    return Recorded(changes, tuple(batch.settled), replies, tuple(stale))
+    return Recorded(batch.flush(), tuple(batch.settled), tuple(replies), tuple(stale))
 
 
 def _apply(
@@ -59,6 +60,9 @@ def _apply(
     if outcome.state is PartState.PENDING:
         if mine:
             row.returned, row.reason, row.retry_at = True, outcome.reason, outcome.retry_at
+            if existing is not None and existing.state is PartState.UNKNOWN:
+                # The late answer says that the SMSC did not take it after all: nothing is in doubt.
+                existing.state, existing.reason, existing.changed = PartState.PENDING, outcome.reason, True
         return mine
     if existing is not None and (existing.state in TAKEN or existing.state is PartState.REJECTED):
         return _apply_again(existing, outcome, second_ids)

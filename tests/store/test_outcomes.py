@@ -96,6 +96,17 @@ def test_given_back_goes_to_the_head_of_the_queue(box: Outbox) -> None:
     assert box.parts(first) == {}
 
 
+def test_late_refusal_that_is_no_fault_of_the_message_ends_the_doubt(box: Outbox) -> None:
+    (number,) = box.sent("1")
+    box.record(outcome(number, UNKNOWN, reason="timeout"))
+    box.record(outcome(number, PENDING, reason="throttled"))
+    assert (box.state(number), box.parts(number)) == ("queued", {1: "pending"})
+    (item,) = box.claim().messages
+    assert not item.possible_duplicate
+    box.record(outcome(number, ACCEPTED))
+    assert (box.state(number), box.parts(number)) == ("accepted", {1: "accepted"})
+
+
 def test_given_back_for_later_is_held(box: Outbox) -> None:
     (number,) = box.sent("1")
     retry_at = NOW + timedelta(minutes=1)
@@ -222,7 +233,7 @@ def test_replies_are_named(box: Outbox) -> None:
     (notice,) = box.sent("1")
     (reply,) = box.sent("2", mo_id=7, priority=0)
     recorded = box.record(outcome(notice, ACCEPTED), outcome(reply, ACCEPTED))
-    assert recorded.replies == {reply}
+    assert [result.message_id for result in recorded.reply_outcomes] == [reply]
     assert {change.mo_id for change in recorded.changes} == {None, 7}
 
 
