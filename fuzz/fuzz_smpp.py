@@ -17,7 +17,6 @@ import contextlib
 import random
 import struct
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -271,14 +270,15 @@ def without_atheris(arguments: list[str]) -> int:
 
 
 def with_atheris(arguments: list[str]) -> None:
-    """Run libFuzzer; without a corpus folder of the caller's it begins with our seeds."""
-    with tempfile.TemporaryDirectory() as folder:
-        if not any(not argument.startswith("-") for argument in arguments):
-            for number, seed in enumerate(seeds()):
-                Path(folder, f"seed-{number:02}").write_bytes(seed)
-            arguments = [*arguments, folder]
-        atheris.Setup([sys.argv[0], *arguments], check)
-        atheris.Fuzz()
+    """Run libFuzzer. Without a folder of the caller's, var/fuzz-corpus is one: it begins with our seeds and grows."""
+    if all(argument.startswith("-") for argument in arguments):
+        folder = Path("var", "fuzz-corpus")
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, seed in enumerate(seeds()):
+            (folder / f"seed-{number:02}").write_bytes(seed)
+        arguments = [*arguments, str(folder)]
+    atheris.Setup([sys.argv[0], *arguments], check)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":
