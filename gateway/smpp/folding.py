@@ -6,6 +6,7 @@ reads worse than one without any.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from gateway.smpp.gsm7 import is_gsm7
@@ -45,6 +46,7 @@ _GROUPS = {
     " ": "\t",
 }
 _TABLE = str.maketrans({character: plain for plain, characters in _GROUPS.items() for character in characters})
+_MARKS = re.compile("[\u0300-\u036f]+")  # the combining diacritics of Vietnamese and its neighbours
 
 
 def fold(text: str) -> str:
@@ -59,7 +61,8 @@ def fold(text: str) -> str:
     composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).translate(_TABLE)
     # Compatibility forms (full-width letters, no-break space, fractions) come apart here, so the table is used again.
     decomposed = unicodedata.normalize("NFKD", composed).translate(_TABLE)
-    return "".join(_fold_character(character) for character in decomposed)
+    bare = _MARKS.sub("", decomposed)
+    return bare if is_gsm7(bare) else "".join(map(_fold_character, bare))
 
 
 def _fold_character(character: str) -> str:

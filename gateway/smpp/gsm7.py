@@ -7,7 +7,7 @@ parts it takes. A character of the extension table takes two septets: ESC and it
 
 from __future__ import annotations
 
-from codecs import charmap_decode
+from codecs import charmap_decode, charmap_encode
 
 ESC = 0x1B
 
@@ -29,8 +29,10 @@ _EXTENSION = {
     "€": 0x65,
 }
 
-_ENCODED: dict[str, bytes] = {character: bytes([code]) for code, character in enumerate(_BASIC) if code != ESC}
-_ENCODED.update({character: bytes([ESC, code]) for character, code in _EXTENSION.items()})
+# Tables for the interpreter's own charmap codec, which works at the speed of C
+_ENCODING: dict[int, bytes] = {ord(character): bytes([code]) for code, character in enumerate(_BASIC) if code != ESC}
+_ENCODING.update({ord(character): bytes([ESC, code]) for character, code in _EXTENSION.items()})
+_ALPHABET = frozenset(map(chr, _ENCODING))
 _DECODED_EXTENSION = {code: character for character, code in _EXTENSION.items()}
 
 #: Characters that take two septets, and an escape sequence that may not be split.
@@ -39,7 +41,7 @@ EXTENSION_CHARACTERS = frozenset(_EXTENSION)
 
 def is_gsm7(text: str) -> bool:
     """Whether every character is in the default alphabet or its extension table."""
-    return all(character in _ENCODED for character in text)
+    return _ALPHABET.issuperset(text)
 
 
 def septets(text: str) -> int:
@@ -58,9 +60,9 @@ def encode_gsm7(text: str) -> bytes:
         ValueError: a character is not in the alphabet.
     """
     try:
-        return b"".join([_ENCODED[character] for character in text])
-    except KeyError as error:
-        raise ValueError(f"{error.args[0]!r} is not in the GSM 7-bit alphabet") from None
+        return charmap_encode(text, "strict", _ENCODING)[0]
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{text[error.start]!r} is not in the GSM 7-bit alphabet") from None
 
 
 def decode_gsm7(octets: bytes) -> str | None:

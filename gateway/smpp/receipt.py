@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Literal
 
 from gateway.smpp.concatenation import user_data
@@ -112,7 +113,7 @@ def parse_receipt(
         prefer: which of the two wins where both are present and disagree.
         utc_offset_hours: the time zone of the dates in the text.
     """
-    zone = timezone(timedelta(hours=utc_offset_hours))
+    zone = _zone(utc_offset_hours)
     fields = text_fields(_receipt_text(pdu))
     tlv_id = (tlv_str(pdu, TlvTag.RECEIPTED_MESSAGE_ID) or "").strip()
     tlv_state = tlv_int(pdu, TlvTag.MESSAGE_STATE)
@@ -145,6 +146,11 @@ def parse_receipt(
         conflict=_different_ids(tlv_id, text_id)
         or (tlv_state is not None and text_state is not None and text_state != tlv_state),
     )
+
+
+@lru_cache(maxsize=64)
+def _zone(utc_offset_hours: float) -> timezone:
+    return timezone(timedelta(hours=utc_offset_hours))
 
 
 def _different_ids(one: str, other: str) -> bool:

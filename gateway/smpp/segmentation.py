@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from gateway.smpp.constants import DataCoding, EsmClass, TlvTag
 from gateway.smpp.folding import REPLACEMENT, fold
-from gateway.smpp.gsm7 import EXTENSION_CHARACTERS, decode_gsm7, encode_gsm7, is_gsm7
+from gateway.smpp.gsm7 import EXTENSION_CHARACTERS, decode_gsm7, encode_gsm7, is_gsm7, septets
 from gateway.smpp.tlv import Tlv
 
 Coding = Literal["gsm7", "ucs2"]
@@ -65,15 +65,16 @@ def split(text: str, coding: Coding, *, header_octets: int = _UDH8_OCTETS) -> li
     Raises:
         ValueError: coding "gsm7" and a character is not in the alphabet.
     """
-    if coding == "gsm7" and not is_gsm7(text):
-        raise ValueError("the text has a character that is not in the GSM 7-bit alphabet")
-    widths = [_width(character, coding) for character in text]
-    if sum(widths) <= part_units(coding):
+    length = septets(text) if coding == "gsm7" else len(text.encode("utf-16-be", "surrogatepass")) // 2
+    if length <= part_units(coding):
         return [text]
     limit = part_units(coding, header_octets)
+    if length == len(text):  # no character takes two units: the usual case
+        return [text[start : start + limit] for start in range(0, length, limit)]
     parts: list[str] = []
     start = used = 0
-    for index, width in enumerate(widths):
+    for index, character in enumerate(text):
+        width = _width(character, coding)
         if used + width > limit:
             parts.append(text[start:index])
             start, used = index, 0
@@ -114,12 +115,12 @@ def encode_text(text: str, coding: Coding, *, default_alphabet: DefaultAlphabet 
 
 def _fit(character: str, codec: str) -> str:
     """The character, or one octet's worth of likeness: the number of characters stays, so the parts stay as counted."""
-    for candidate in (character, fold(character)[:1], REPLACEMENT):
+    for candidate in (character, fold(character)[:1]):
         try:
-            if candidate.encode(codec):
-                return candidate
+            candidate.encode(codec)
         except UnicodeEncodeError:
             continue
+        return candidate
     return REPLACEMENT
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import smpplib.gsm
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +86,9 @@ def test_escape_at_the_end_and_twice_shows_nothing() -> None:
 def test_decoding_never_raises(octets: bytes) -> None:
     text = decode_gsm7(octets)
     assert text is None or is_gsm7(text)
+
+
+@given(st.text(alphabet=st.sampled_from([character for character in ALPHABET if character not in "§\f"])))
+def test_smpplib_encodes_the_same(text: str) -> None:
+    # Its table has no § (0x5F) and no form feed
+    assert encode_gsm7(text) == smpplib.gsm.gsm_encode(text)

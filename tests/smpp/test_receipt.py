@@ -18,6 +18,7 @@ from gateway.smpp.receipt import (
     parse_date,
     parse_receipt,
 )
+from gateway.smpp.receipt_text import _USUAL, _scattered_fields, text_fields
 from gateway.smpp.text import encode_text
 from gateway.smpp.tlv import Tlv
 
@@ -151,6 +152,13 @@ class TestText:
     def test_c10_variations(self, text: str, message_id: str, stat: str, error: str) -> None:
         receipt = parsed(text)
         assert (receipt.message_id, receipt.stat, receipt.error) == (message_id, stat, error)
+
+    @given(st.from_regex(_USUAL, fullmatch=True))
+    def test_the_usual_form_reads_the_same_pair_by_pair(self, text: str) -> None:
+        pairs = _scattered_fields(text)
+        assert {name: value for name, value in text_fields(text).items() if value} == {
+            name: value for name, value in pairs.items() if value
+        }
 
     def test_the_messages_own_text_cannot_forge_a_state(self) -> None:
         receipt = parsed("id:1 stat:UNDELIV err:1 text:id:2 stat:DELIVRD err:000")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import smpplib.gsm
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -234,3 +235,12 @@ def test_every_extension_character_survives_every_cut() -> None:
                 decode_text(part.short_message[6:], 0) or "" for part in segment(text, coding, form="udh8", reference=1)
             )
             assert joined == text
+
+
+@given(st.text(alphabet="abc 0à", max_size=1500) | st.text(alphabet="ạbđ", max_size=700))
+def test_c9_smpplib_cuts_the_same_parts(text: str) -> None:
+    """Where no character takes two units; it breaks those that do."""
+    theirs, coding, esm_class = smpplib.gsm.make_parts(text)
+    ours = segment(text, choose_coding(text), form="udh8", reference=theirs[0][3] if len(theirs) > 1 else 0)
+    assert [part.short_message for part in ours] == theirs
+    assert {(part.data_coding, part.esm_class_bits) for part in ours} == {(coding, esm_class)}

@@ -177,6 +177,25 @@ class TestLint:
         assert fault in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        {"kind": "choice"},
+        {"choices": ["a"]},
+        {"kind": "date", "overflow": "shorten"},
+        {"overflow": "shorten", "max": 9},
+    ],
+)
+def test_a_placeholder_that_makes_no_sense(placeholder: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Mã: "):
+        file(placeholders=[{"name": "Mã", "field": "code", "max": 20} | placeholder])
+
+
+def test_a_text_may_forbid_diacritics() -> None:
+    registry = Registry([file(templates=[{"id": "a", "text": "Hồ sơ {Mã}", "accents": "fold"}])])
+    assert registry.render("a", "v1", {"code": "1"}, "keep").coding == "gsm7"
+
+
 def test_fewest_and_longest() -> None:
     template = REGISTRY.get("apology_due_tomorrow", "rollout_2017")
     assert (fewest_parts(template, "fold"), longest_parts(template, "fold")) == (2, 3)
