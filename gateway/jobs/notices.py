@@ -59,8 +59,9 @@ class TemplateRegistry(Protocol):
 
 
 JudgePhone = Callable[[str | None, date | None], PhoneVerdict]
-#: (international digits, carrier or "") → operator's name in the configuration. Raises RoutingError.
-Route = Callable[[str, str], str]
+#: (carrier by the number's prefix or "", operator that it was ported to or None) → operator's name in the configuration, as
+#: ``gateway.mt.router.Router.route``. Raises RoutingError.
+Route = Callable[[str, str | None], str]
 
 
 class Composer:
@@ -77,7 +78,7 @@ class Composer:
         self._settings, self._agencies = settings, agencies
         self._registry, self._judge_phone, self._route = registry, judge_phone, route
 
-    def __call__(self, dossier: Dossier, plan: NoticePlan) -> NewMessage:
+    def __call__(self, dossier: Dossier, plan: NoticePlan, ported_to: str | None = None) -> NewMessage:
         """The message of a plan; REJECTED when the number, the text or the way to the operator does not do."""
         recorded_at = dossier.phone_recorded_at or (vietnam_day(dossier.received_at) if dossier.received_at else None)
         verdict = self._judge_phone(dossier.phone_raw or None, recorded_at)
@@ -92,7 +93,7 @@ class Composer:
                 self._settings.accents,
                 self._settings.max_parts,
             )
-            route = self._route(number, verdict.operator or "")
+            route = self._route(verdict.operator or "", ported_to)
         except TemplateError as error:
             return self._rejected(dossier, plan, f"template:{error}")
         except RoutingError as error:

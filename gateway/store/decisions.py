@@ -121,8 +121,9 @@ class Decision:
 
 #: (stored or None, the row now, earlier notices of this dossier) → decision. Pure; may be called twice.
 Decide = Callable[[StoredDossier | None, Dossier, Sequence[NoticeInfo]], Decision]
-#: (dossier, plan) → the message, REJECTED when its number or its text does not do. Pure; may be called twice.
-Compose = Callable[[Dossier, NoticePlan], NewMessage]
+#: (dossier, plan, operator that the number was ported to or None) → the message, REJECTED when its number or its text does
+#: not do. Pure; may be called twice.
+Compose = Callable[[Dossier, NoticePlan, str | None], NewMessage]
 
 #: States of a notice that was made and never left us: its citizen has heard nothing.
 NEVER_LEFT = frozenset({MessageState.CANCELLED, MessageState.REJECTED, MessageState.BLOCKED})

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.model import Dossier, DossierState, MessageKind, MessageState, NewMessage
+from gateway.model import Dossier, DossierState, MessageKind, MessageState
 from gateway.store import sources
 from gateway.store.decisions import (
     PENDING,
@@ -32,6 +32,7 @@ from gateway.store.decisions import (
 )
 from gateway.store.dossier_rows import UPDATE, from_row, to_row
 from gateway.store.outbox import cancel_notices_txn, insert_messages_txn
+from gateway.store.portability import ported_routes_txn
 from gateway.store.schema import bad_row, dossier, message, source_cursor, state_conflict
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ def _apply_chunk(
     infos = _infos_txn(conn, source, list(stored))
     new_rows: list[dict[str, Any]] = []
     changed_rows: list[dict[str, Any]] = []
-    messages: list[NewMessage] = []
+    planned: list[tuple[Dossier, NoticePlan]] = []
     conflicts: list[dict[str, Any]] = []
     for row in rows:
         new, code = row.dossier, row.dossier.receipt_code
@@ -143,7 +144,7 @@ def _apply_chunk(
         for cancel in decision.cancels:
             conflicts += _cancel_txn(conn, new, cancel, infos.get(code, ()), now, applied)
         conflicts += [_conflict_row(new, conflict, now) for conflict in decision.conflicts]
-        messages += [compose(new, plan) for plan in decision.notices]
+        planned += [(new, plan) for plan in decision.notices]
         applied.skipped.update((skip.kind, skip.reason) for skip in decision.skips)
     if new_rows:
         conn.execute(sa.insert(dossier), new_rows)
@@ -151,13 +152,30 @@ def _apply_chunk(
         conn.execute(UPDATE, changed_rows)
     if conflicts:
         conn.execute(sa.insert(state_conflict), conflicts)
-    _insert_txn(conn, messages, now, applied)
+    _announce_txn(conn, planned, compose, now, applied)
     applied.added += len(new_rows)
     applied.changed += len(changed_rows)
     applied.conflicts += len(conflicts)
 
 
-def _insert_txn(conn: Connection, messages: Sequence[NewMessage], now: datetime, applied: Applied) -> None:
+def _announce_txn(
+    conn: Connection,
+    planned: Sequence[tuple[Dossier, NoticePlan]],
+    compose: Compose,
+    now: datetime,
+    applied: Applied,
+) -> None:
+    """Make the messages and put them into the outbox; a number that was ported goes to the operator that has it now."""
+    if not planned:
+        return
+    messages = [compose(item, plan, None) for item, plan in planned]
+    numbers = {item.destination_addr for item in messages if item.destination_addr}
+    ported = ported_routes_txn(conn, numbers) if numbers else {}
+    if ported:
+        messages = [
+            compose(item, plan, ported[made.destination_addr]) if made.destination_addr in ported else made
+            for (item, plan), made in zip(planned, messages, strict=True)
+        ]
     for item, message_id in zip(messages, insert_messages_txn(conn, messages, now), strict=True):
         if message_id is None:
             applied.repeated += 1
@@ -243,15 +261,15 @@ def apologise_page_txn(
         .limit(APOLOGY_PAGE)
     ).all()
     applied = Applied()
-    messages: list[NewMessage] = []
+    planned: list[tuple[Dossier, NoticePlan]] = []
     for row in found:
         stored = from_row(row)
         notice = plan(stored)
         if isinstance(notice, Skip):
             applied.skipped[notice.kind, notice.reason] += 1
         else:
-            messages.append(compose(stored.dossier, notice))
-    _insert_txn(conn, messages, now, applied)
+            planned.append((stored.dossier, notice))
+    _announce_txn(conn, planned, compose, now, applied)
     last = found[-1].receipt_code if len(found) == APOLOGY_PAGE else None
     return ApologyPage(len(found), applied, last)
 

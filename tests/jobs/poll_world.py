@@ -65,10 +65,10 @@ class Texts:
         )
 
 
-def route(number: str, carrier: str) -> str:
-    if number.startswith("8459"):
+def route(carrier: str, ported_to: str | None) -> str:
+    if carrier == "Gmobile":
         raise RoutingError("no operator takes it")
-    return carrier.lower() or "default"
+    return ported_to or carrier.lower() or "default"
 
 
 def a_book(agencies: Mapping[str, AgencySettings] | None = None, **notices: Any) -> RuleBook:

@@ -28,6 +28,7 @@ from gateway.store.decisions import (
     StoredDossier,
 )
 from gateway.store.dossiers import Batch
+from gateway.store.portability import learn_route_txn
 from gateway.store.schema import bad_row, dossier, message, source_cursor, state_conflict
 
 K, M = MessageKind, MessageState
@@ -80,7 +81,7 @@ class Decide:
         return self.decisions.pop(0) if self.decisions else Decision(NOW)
 
 
-def compose(item: Dossier, plan: NoticePlan) -> NewMessage:
+def compose(item: Dossier, plan: NoticePlan, ported_to: str | None = None) -> NewMessage:
     return new_message(
         item.receipt_code,
         source=item.source,
@@ -88,6 +89,7 @@ def compose(item: Dossier, plan: NoticePlan) -> NewMessage:
         occasion=plan.occasion,
         state=plan.state,
         reason=plan.reason,
+        route=ported_to or "viettel",
     )
 
 
@@ -150,7 +152,7 @@ def test_a_row_without_change_is_not_decided(store: InlineDatabase) -> None:
 
 
 def test_invariant_1_state_and_notice_are_one_transaction(store: InlineDatabase) -> None:
-    def broken(item: Dossier, plan: NoticePlan) -> NewMessage:
+    def broken(item: Dossier, plan: NoticePlan, ported_to: str | None) -> NewMessage:
         raise RuntimeError("in the middle")
 
     decide = Decide(Decision(NOW, notices=(a_plan(),)))
@@ -232,6 +234,12 @@ def test_more_rows_than_fit_into_one_statement(store: InlineDatabase) -> None:
     assert apply(store, a_batch(*many)).added == 1201
     assert store.do(dossiers.differing_txn, "ks", many) == []
     assert len(store.do(dossiers.stored_txn, "ks", [row.dossier.receipt_code for row in many])) == 1201
+
+
+def test_a_ported_number_goes_to_the_operator_that_has_it(store: InlineDatabase) -> None:
+    store.do(learn_route_txn, "84905123456", "vinaphone", NOW)
+    applied = apply(store, a_batch(a_row()), Decide(Decision(NOW, notices=(a_plan(),))))
+    assert [notice.route for notice in applied.notices] == ["vinaphone"]
 
 
 # --- sources --------------------------------------------------------------------------------------------------------
