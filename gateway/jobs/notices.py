@@ -96,8 +96,8 @@ class Composer:
             route = self._route(verdict.operator or "", ported_to)
         except TemplateError as error:
             return self._rejected(dossier, plan, f"template:{error}")
-        except RoutingError as error:
-            return self._rejected(dossier, plan, f"route:{error}")
+        except RoutingError:
+            return self._rejected(dossier, plan, f"route:{verdict.operator or 'unknown'}")
         return self._message(dossier, plan, plan.state, plan.reason, rendered, number, route)
 
     def values(self, dossier: Dossier) -> dict[str, str]:

@@ -105,7 +105,7 @@ def test_a_notice_that_may_leave_at_once_wakes_the_sender(world: World, agency: 
 
 @pytest.mark.parametrize(
     ("phone", "reason"),
-    [("02583822382", "phone:LANDLINE"), (None, "phone:MISSING"), ("0591234567", "route:no operator takes it")],
+    [("02583822382", "phone:LANDLINE"), (None, "phone:MISSING"), ("0591234567", "route:Gmobile")],
 )
 def test_f22_a_number_that_does_not_do_is_a_rejected_message(
     world: World, agency: AgencyDatabase, poller: Poller, phone: str | None, reason: str
