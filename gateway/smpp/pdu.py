@@ -588,8 +588,9 @@ def make_response(request: Pdu, command_status: int = CommandStatus.ESME_ROK, **
 
 def encode(pdu: Pdu) -> bytes:
     """Turn a PDU into octets, header included. Raises LocalProtocolError that names the faulty field."""
-    encoder = _ENCODERS.get(type(pdu))
-    if encoder is None:
+    try:
+        encoder = _ENCODERS[type(pdu)]
+    except KeyError:
         return _encode_unknown(pdu)
     try:
         return encoder(pdu)
@@ -622,10 +623,12 @@ def decode(frame: bytes) -> Pdu:
     if size != len(frame):
         reason = f"command_length {size} in a frame of {len(frame)} octets"
         raise UnrecoverablePduError(command_id, sequence_number, CommandStatus.ESME_RINVCMDLEN, reason)
-    if command_id not in _DECODERS:
+    try:
+        decoder = _DECODERS[command_id]
+    except KeyError:
         return UnknownPdu(sequence_number, command_status, command_id, frame[HEADER_OCTETS:])
     try:
-        return _DECODERS[command_id](frame, size, command_status, sequence_number)  # type: ignore[no-any-return]
+        return decoder(frame, size, command_status, sequence_number)  # type: ignore[no-any-return]
     except SURPRISES:
         return _decode_carefully(frame, command_id, command_status, sequence_number)
 

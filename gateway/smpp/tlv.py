@@ -91,7 +91,7 @@ class TlvRegistry:
                 octets = value
             elif isinstance(value, int):
                 if kind is Kind.INTEGER:
-                    octets = value.to_bytes(largest, "big")
+                    octets = value.to_bytes(largest)  # big endian
             elif kind is Kind.OCTET_STRING:
                 octets = value.encode("latin-1")
             elif kind is Kind.C_OCTET_STRING and "\0" not in value:
