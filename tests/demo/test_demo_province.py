@@ -11,12 +11,12 @@ from datetime import date, datetime, time
 from pathlib import Path
 
 import pytest
-from gateway.dossiers.phone import judge_phone
 
 from demo.agencies import Stage
 from demo.counter import Counter
 from demo.province import EXAMPLE_CODE, EXAMPLE_PHONE, ROLES, Province, business_day, create_province
 from gateway.clock import VIETNAM
+from gateway.dossiers.phone import judge_phone
 from gateway.model import MessageKind
 from gateway.settings import QueryServiceSettings
 
