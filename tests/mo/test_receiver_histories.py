@@ -25,10 +25,11 @@ WINDOW = timedelta(seconds=60)
 
 deliver = st.tuples(st.just("deliver"), st.sampled_from(SENDERS))
 others = st.sampled_from(
-    [(action, "") for action in ("found", "not_found", "crash", "break", "mend", "lose", "instant", "slow")]
+    [(action, "") for action in ("found", "not_found", "break", "mend", "lose", "instant", "slow")]
 )
 passing = st.tuples(st.just("pass"), st.sampled_from(["1", "4", "7", "30", "70"]))
-histories = st.lists(st.one_of(deliver, deliver, passing, others), min_size=1, max_size=25)
+crashing = st.tuples(st.just("crash"), st.sampled_from(["0", "3", "20"]))  # seconds until the next daemon starts
+histories = st.lists(st.one_of(deliver, deliver, passing, crashing, others), min_size=1, max_size=25)
 
 
 class LossyDatabase(InlineDatabase):
@@ -61,7 +62,9 @@ class History:
         if action == "deliver":
             self.next_lookup()
             bench.deliver(source_addr=argument)
-            if bench.answers[-1] == CommandStatus.ESME_ROK:
+            [status] = bench.answers
+            bench.answers.clear()
+            if status == CommandStatus.ESME_ROK:
                 self.acknowledged.append((argument, bench.clock.now()))
         elif action in ("found", "not_found"):
             pending, self.pending = self.pending, []
@@ -72,6 +75,7 @@ class History:
             bench.receiver.stop()
             self.pending = []  # whatever was in memory is gone
             bench.restart()
+            bench.reactor.advance(float(argument))
             self.next_lookup()
             bench.receiver.start()
         elif action in ("break", "mend"):
@@ -102,7 +106,7 @@ class History:
 
 
 @settings(
-    max_examples=30,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
