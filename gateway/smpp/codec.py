@@ -260,5 +260,6 @@ def compile_row(row: PduRow, pdu_class: type) -> tuple[Encoder, Decoder]:
     """Build the two functions of one PDU; the class's fields must be the row's, in the same order."""
     name = row.command_id.name.lower()
     namespace: dict[str, Any] = {**_HELPERS, "PDU": pdu_class}
-    exec(encoder_source(f"encode_{name}", row) + decoder_source(f"decode_{name}", row), namespace)
+    source = encoder_source(f"encode_{name}", row) + decoder_source(f"decode_{name}", row)
+    exec(compile(source, f"<codec of {name}>", "exec"), namespace)  # the name is what tracebacks and profiles show
     return namespace[f"encode_{name}"], namespace[f"decode_{name}"]
