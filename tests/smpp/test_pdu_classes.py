@@ -77,7 +77,9 @@ def test_members_of_enumerations_are_numbers_on_the_wire() -> None:
 
 
 def test_every_request_but_two_has_a_response() -> None:
-    without = {row.command_id for row in PDU_ROWS if not row.command_id & 0x80000000 and row.command_id not in RESPONSE_OF}
+    without = {
+        row.command_id for row in PDU_ROWS if not row.command_id & 0x80000000 and row.command_id not in RESPONSE_OF
+    }
     assert without == {CommandId.ALERT_NOTIFICATION, CommandId.OUTBIND}
     assert all(RESPONSE_OF[request].command_id == request | 0x80000000 for request in RESPONSE_OF)
 
