@@ -131,6 +131,19 @@ def missing_columns(source: str, settings: SourceSettings, missing: Sequence[str
     )
 
 
+def page_query(shape: ViewShape, start: From | Next, limit: int) -> sa.Select[Any]:
+    """The question for one page, in the view's order."""
+    code = shape.column("receipt_code")
+    query = shape.select()
+    if shape.style is not None:
+        query = query.where(_after(shape, start)).order_by(shape.column("updated_at"), code)
+    else:
+        if isinstance(start, Next):
+            query = query.where(code > _bind(start.code))
+        query = query.order_by(code)
+    return query.limit(limit)
+
+
 def page_txn(
     conn: Connection, shape: ViewShape, start: From | Next, limit: int, not_after: datetime, timeout_s: float
 ) -> PollBatch:
@@ -140,17 +153,8 @@ def page_txn(
         not_after: rows dated later are read, but do not count as ``newest``: a clock that is wrong once must not hide
             every later change.
     """
-    code = shape.column("receipt_code")
-    query = shape.select()
-    if shape.style is not None:
-        updated_at = shape.column("updated_at")
-        query = query.where(_after(shape, start)).order_by(updated_at, code)
-    else:
-        if isinstance(start, Next):
-            query = query.where(code > _bind(start.code))
-        query = query.order_by(code)
     with limited(conn, timeout_s):
-        raw = conn.execute(query.limit(limit)).mappings().all()
+        raw = conn.execute(page_query(shape, start, limit)).mappings().all()
     rows, bad, newest, future = _judge(shape, raw, not_after)
     following = None
     if len(raw) == limit:
@@ -229,15 +233,19 @@ def rows_without_time_txn(conn: Connection, shape: ViewShape, timeout_s: float) 
     return [BadRow(to_text("receipt_code", code), NO_UPDATED_AT, detail) for code in codes]
 
 
+def lookup_query(shape: ViewShape, code: str) -> sa.Select[Any]:
+    """The question for one dossier."""
+    return shape.select().where(shape.column("receipt_code") == _bind(code)).limit(_LOOKUP_ROWS)
+
+
 def lookup_txn(conn: Connection, shape: ViewShape, code: str, timeout_s: float) -> list[Dossier]:
     """The dossiers of this receipt code; several when the view has several different rows of it.
 
     Raises:
         UnreadableDossier: the row is there, but it cannot be read.
     """
-    query = shape.select().where(shape.column("receipt_code") == sa.bindparam("code", code, type_=sa.String()))
     with limited(conn, timeout_s):
-        raw = conn.execute(query.limit(_LOOKUP_ROWS)).mappings().all()
+        raw = conn.execute(lookup_query(shape, code)).mappings().all()
     found: dict[str, Dossier] = {}
     reader = RowReader(shape.reader.source, shape.reader.zone, shape.reader.statuses, needs_updated_at=False)
     for row in raw:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from agency_database import NOW, a_dossier
 from hypothesis import given
 from hypothesis import strategies as st
-from agency_database import NOW, a_dossier
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
