@@ -17,7 +17,7 @@ on leaving it, else 0. So these always agree, which :func:`ledger_totals_txn` le
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -191,9 +191,14 @@ def move_txn(
     amount_vnd = _delta(before, to_state)
     line = JournalLine(mo_id, now, before.state, to_state, decision or before.decision, amount_vnd, reason)
     _write_journal(conn, line)
-    after = charge_txn(conn, mo_id)
-    assert after is not None
-    return after
+    return replace(
+        before,
+        state=to_state,
+        state_at=now,
+        reason=reason,
+        decision=decision or before.decision,
+        outcome_raw=before.outcome_raw if outcome_raw is None else outcome_raw,
+    )
 
 
 def lapse_charges_txn(
