@@ -33,8 +33,8 @@ T = TypeVar("T")
 
 #: Lookups that wait for a thread. More than this cannot be answered in time: they fail at once.
 LOOKUP_QUEUE = 100
-#: A stop does not wait for an agency's database.
-CLOSE_TIMEOUT_S = 1.0
+#: How long a stop waits for each thread: not for an agency's database that hangs.
+CLOSE_TIMEOUT_S = 0.05
 
 
 class SourceReactor(ThreadBridge, Protocol):

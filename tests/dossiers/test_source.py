@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest_twisted
 import sqlalchemy as sa
 from agency_database import NOW, ROW, AgencyDatabase, InlineSourceDatabase
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 
 from gateway.dossiers import contract
 from gateway.dossiers.connect import limited, make_source_engine
+from gateway.dossiers.federation import Federation, LookupResult
 from gateway.dossiers.reading import From, Next, PollBatch
 from gateway.dossiers.source import Source
 from gateway.errors import ConfigError, SourceError
@@ -407,6 +410,36 @@ async def test_on_real_threads(agency: AgencyDatabase, threaded: Source) -> None
     assert await threaded.check() == []
     assert len(await threaded.lookup("0101701234")) == 1
     assert await threaded.rows_without_time() == []
+
+
+class Silent(Protocol):
+    """A database server that accepts and never says a word."""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_database_that_hangs_harms_no_other(agency: AgencyDatabase, threaded: Source) -> None:
+    agency.add()
+    port = reactor.listenTCP(0, Factory.forProtocol(Silent), interface="127.0.0.1")  # type: ignore[attr-defined]
+    url = f"postgresql+psycopg://motcua@127.0.0.1:{port.getHost().port}/agency"
+    hangs = Source(reactor, "hangs", SourceSettings(url=url, lookup_timeout_s=0.5, poll_timeout_s=0.5))  # type: ignore[arg-type]
+    federation = Federation(reactor, [hangs, threaded], lambda code: succeed([]))  # type: ignore[arg-type]
+    try:
+        polled = hangs.poll(From(), LATE)
+        for _ in range(20):
+            answer = await federation.lookup("0101701234", 5.0).addTimeout(0.4, reactor)
+            assert (answer.result, answer.source) == (LookupResult.FOUND, "ks")
+        unknown = await federation.lookup("0000000000", 5.0).addTimeout(1.0, reactor)
+        assert (unknown.result, unknown.failed) == (LookupResult.FAILED, ("hangs",))
+        assert federation.closed_to == ("hangs",)
+        with pytest.raises(SourceError, match=r"did not answer within 0\.5 s"):
+            await polled
+        with pytest.raises(SourceError, match="still hangs"):
+            await hangs.poll(From(), LATE)
+    finally:
+        before = time.monotonic()
+        hangs.close()
+        assert time.monotonic() - before < 1
+        await port.stopListening()
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------------------------
