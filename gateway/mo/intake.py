@@ -20,7 +20,8 @@ from gateway.model import IncomingMo, QueryResult
 from gateway.settings import BindSettings, GatewaySettings, OperatorSettings
 from gateway.smpp.pdu import DataSm, DeliverSm
 from gateway.smpp.text import Concatenation, DefaultAlphabet, IncomingPart, join_text, user_data
-from gateway.store.inbox import Admission, MoPart
+from gateway.store.inbox import Admission
+from gateway.store.mo_parts import MoPart
 
 
 class Intake:

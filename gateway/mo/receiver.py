@@ -39,7 +39,8 @@ from gateway.smpp.constants import CommandStatus, status_name
 from gateway.smpp.errors import SmppError
 from gateway.smpp.pdu import DataSm, DeliverSm
 from gateway.smpp.text import parse_concatenation
-from gateway.store.inbox import RecordedMo, open_mos_txn, record_mo_txn, record_part_txn, sweep_parts_txn
+from gateway.store.inbox import RecordedMo, open_mos_txn, record_mo_txn
+from gateway.store.mo_parts import record_part_txn, sweep_parts_txn
 
 log = structlog.get_logger()
 

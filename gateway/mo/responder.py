@@ -41,6 +41,7 @@ class _Finding:
     kind: ReplyKind
     dossier: Dossier | None = None
     found_in: str | None = None
+    seen_at: datetime | None = None  # the polled state answered, true at this time
     lookup_ms: int | None = None
 
 
@@ -130,7 +131,7 @@ class Responder:
             return _Finding(ReplyKind.TEMPORARY_FAILURE, lookup_ms=self._ms_since(started))
         took_ms = self._ms_since(started)
         if found.dossier is not None:
-            return _Finding(reply_kind(found.dossier), found.dossier, found.found_in, took_ms)
+            return _Finding(reply_kind(found.dossier), found.dossier, found.found_in, found.seen_at, took_ms)
         kind = ReplyKind.UNKNOWN_CODE if found.complete else ReplyKind.TEMPORARY_FAILURE
         return _Finding(kind, lookup_ms=took_ms)
 
@@ -165,6 +166,7 @@ class Responder:
             code=recorded.code,
             result=finding.kind.value,
             found_in=finding.found_in,
+            seen_at=finding.seen_at.isoformat() if finding.seen_at else None,
             ms=finding.lookup_ms,
             decision=decision.value,
             late=late,

@@ -13,7 +13,6 @@ The rules, in the order in which they are asked:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -110,20 +109,6 @@ def settle_txn(conn: Connection, charge: Charge, verdict: Verdict | None, now: d
         outcome_raw=verdict.raw,
     )
     return Settled(charge.mo_id, charge.state, after)
-
-
-def settled_fields(settled: Sequence[Settled]) -> list[dict[str, str | int]]:
-    """The fields of a ``charge_settled`` event for each change."""
-    return [
-        {
-            "mo": change.mo_id,
-            "was": change.from_state.value,
-            "state": change.charge.state.value,
-            "amount_vnd": change.charge.amount_vnd,
-            "reason": change.charge.reason,
-        }
-        for change in settled
-    ]
 
 
 def _refused(decision: ChargeDecision, reason: str, raw: str | None) -> Verdict:

@@ -21,7 +21,6 @@ from gateway.mo.charging.outcomes import (
     judge_response,
     judge_unsent,
     settle_txn,
-    settled_fields,
 )
 from gateway.mo.charging.tariff import price_vnd
 from gateway.model import (
@@ -167,10 +166,18 @@ class Charging:
         return tuple(settled)
 
 
-def log_settled(settled: Sequence[Settled]) -> None:
-    """One ``charge_settled`` event for each change; call it after the commit."""
-    for fields in settled_fields(settled):
-        log.info("charge_settled", **fields)
+def log_settled(told: Sequence[object]) -> None:
+    """One ``charge_settled`` event for each :class:`Settled` that a ``_txn`` returned; call it after the commit."""
+    for change in told:
+        if isinstance(change, Settled):
+            log.info(
+                "charge_settled",
+                mo=change.mo_id,
+                was=change.from_state.value,
+                state=change.charge.state.value,
+                amount_vnd=change.charge.amount_vnd,
+                reason=change.charge.reason,
+            )
 
 
 def _settle(
