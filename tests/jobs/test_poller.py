@@ -9,18 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_twisted
 import sqlalchemy as sa
 from agency_database import ROW, AgencyDatabase, InlineSourceDatabase, opened
 from inline_db import InlineDatabase
 from poll_world import NOW, World, a_book, now_of, poll, stamp
 from structlog.testing import capture_logs
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail
 
+from gateway.clock import SystemClock
+from gateway.db import Database
+from gateway.dossiers.phone import judge_phone
 from gateway.dossiers.source import Source
 from gateway.errors import SourceError, StoreError
+from gateway.jobs.notices import Composer
 from gateway.jobs.poller import NULL_SCAN_S, Poller, PollResult
-from gateway.settings import SourceSettings
+from gateway.mt.router import Router
+from gateway.settings import OperatorSettings, SourceSettings
 from gateway.store.schema import message
+from gateway.templates.registry import Registry
 
 READY = {"status": "Đang xử lý", "step_name": "Trả kết quả", "at_one_stop_shop": 1}
 SUPPLEMENT = {"status": "Chờ bổ sung", "step_name": "Tiếp nhận", "at_one_stop_shop": 1}
@@ -566,3 +574,40 @@ def test_on_every_store(inline_db: InlineDatabase, agency: AgencyDatabase) -> No
     assert (states.count("cancelled"), states.count("held")) == (700, 700)
     assert len(world.conflicts) == 700
     assert poll(world.poller(a_source(world, agency), node="node-2")) is PollResult.ELSEWHERE
+
+
+@pytest_twisted.ensureDeferred
+async def test_with_threads_group_commits_and_the_shipped_texts(sqlite_store_url: str, agency: AgencyDatabase) -> None:
+    """As the daemon wires it."""
+    store = Database(reactor, sqlite_store_url)  # type: ignore[arg-type]
+    source = Source(reactor, "ks", SourceSettings(url=agency.url))  # type: ignore[arg-type]
+    book = a_book(night=None)
+    operator = {"default": True, "binds": [{"name": "b", "host": "127.0.0.1", "system_id": "x"}]}
+    router = Router({"one": OperatorSettings.model_validate(operator)})
+    compose = Composer(book.notices, book.agencies, Registry.load(), judge_phone, router.route)
+    poller = Poller(
+        reactor,  # type: ignore[arg-type]
+        SystemClock(), store, source, book, compose, node="node-1", lease_s=20, wake=lambda: None,
+    )  # fmt: skip
+
+    def harm(_: Any) -> None:
+        raise ZeroDivisionError  # the group is rolled back, and each of it is run again
+
+    try:
+        agency.add_many([{"receipt_code": str(n), "updated_at": HISTORY} for n in range(50)])
+        assert await poller.poll_now() is PollResult.READ
+        agency.execute("UPDATE dossiers SET step_name = 'Trả kết quả', updated_at = ?", stamp(datetime.now(UTC)))
+        polled = poller.poll_now()
+        harmful = [store.run("harm", harm) for _ in range(20)]
+        assert await polled is PollResult.READ
+        for waiting in harmful:
+            with pytest.raises(ZeroDivisionError):
+                await waiting
+        made = await store.read("made", lambda conn: list(conn.execute(sa.select(message.c.state, message.c.text))))
+        assert len(made) == poller.counts.notices == 50
+        assert {state for state, _ in made} == {"held"}
+        assert all("da duoc giai quyet xong" in text for _, text in made)
+    finally:
+        await poller.stop()
+        source.close()
+        store.close()
