@@ -77,6 +77,7 @@ class MessageRow:
     attempts: int
     reason: str = ""
     returned: bool = False
+    untried: bool = False  # returned without the SMSC's having been asked: the claim does not count as an attempt
     retry_at: datetime | None = None
 
 
@@ -204,10 +205,10 @@ class MessageBatch:
             reason = _reason(after, row, parts)
             accepted = len(states) == row.total and TAKEN.issuperset(states)
             retry_at = row.retry_at if after is MessageState.HELD else None
-            groups.setdefault((row.state, after, reason, accepted, retry_at), []).append(row.id)
+            groups.setdefault((row.state, after, reason, accepted, row.untried, retry_at), []).append(row.id)
             changes.append(StateChange(row.id, row.state, after, reason, row.mo_id))
-        for (before, after, reason, accepted, retry_at), ids in groups.items():
-            self._move(ids, before, after, reason, accepted, retry_at)
+        for (before, after, reason, accepted, untried, retry_at), ids in groups.items():
+            self._move(ids, before, after, reason, accepted, untried, retry_at)
         return tuple(changes)
 
     def _write_parts(self) -> None:
@@ -271,10 +272,12 @@ class MessageBatch:
         after: MessageState,
         reason: str,
         accepted: bool,
+        untried: bool,
         retry_at: datetime | None,
     ) -> None:
         values = {"ids": ids, "before": before.value, "after": after.value, "reason_": reason, "now_": self._now}
-        statement = _move_statement(self.dialect, after is MessageState.UNKNOWN, accepted, retry_at is not None)
+        kept = after is MessageState.UNKNOWN
+        statement = _move_statement(self.dialect, kept, accepted, untried and not kept, retry_at is not None)
         moved = self._conn.execute(statement, values | ({} if retry_at is None else {"retry_at": retry_at})).rowcount
         if moved != len(ids):  # the rows are locked: only a fault of ours can lead here
             raise StaleStateError(f"{len(ids) - moved} messages were not {before.value} when they became {after.value}")
@@ -335,7 +338,7 @@ _UPDATE_PART = (
 
 
 @cache
-def _move_statement(dialect: str, keeps_node: bool, accepted: bool, retried: bool) -> sa.Update:
+def _move_statement(dialect: str, keeps_node: bool, accepted: bool, untried: bool, retried: bool) -> sa.Update:
     values: dict[str, Any] = {
         "state": sa.bindparam("after"),
         "reason": sa.bindparam("reason_"),
@@ -346,6 +349,8 @@ def _move_statement(dialect: str, keeps_node: bool, accepted: bool, retried: boo
     if accepted:
         now = sa.bindparam("now_", type_=message.c.accepted_at.type)
         values["accepted_at"] = sa.func.coalesce(message.c.accepted_at, now)
+    if untried:
+        values["attempts"] = message.c.attempts - 1
     if retried:
         values["not_before"] = sa.bindparam("retry_at")
     return (

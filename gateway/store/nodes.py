@@ -37,6 +37,7 @@ class Heartbeat:
     """What a node learns when it renews its lease."""
 
     live_nodes: int  # this one included
+    rank: int  # how many of them have a name before this one's: shares that do not divide evenly go by it
     lapsed: bool  # the lease had run out before: others may have taken over
 
 
@@ -75,8 +76,8 @@ def heartbeat_txn(conn: Connection, name: str, incarnation: str, now: datetime, 
         .where(node.c.name == name, node.c.incarnation == incarnation)
         .values(alive_until=sa.case((node.c.alive_until < alive_until, alive_until), else_=node.c.alive_until))
     )
-    live = conn.execute(sa.select(sa.func.count()).select_from(node).where(node.c.alive_until > now)).scalar_one()
-    return Heartbeat(live, before <= now)
+    live = sorted(conn.execute(sa.select(node.c.name).where(node.c.alive_until > now)).scalars())
+    return Heartbeat(len(live), live.index(name) if name in live else len(live), before <= now)
 
 
 def leave_node_txn(conn: Connection, name: str, incarnation: str) -> None:

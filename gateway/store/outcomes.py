@@ -60,6 +60,7 @@ def _apply(
     if outcome.state is PartState.PENDING:
         if mine:
             row.returned, row.reason, row.retry_at = True, outcome.reason, outcome.retry_at
+            row.untried = outcome.command_status is None
             if existing is not None and existing.state is PartState.UNKNOWN:
                 # The late answer says that the SMSC did not take it after all: nothing is in doubt.
                 existing.state, existing.reason, existing.changed = PartState.PENDING, outcome.reason, True

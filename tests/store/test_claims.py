@@ -83,7 +83,9 @@ def test_parts_that_the_smsc_has_are_never_claimed_again(inline_db: InlineDataba
     box.record(outcome(number, PartState.ACCEPTED, 2), outcome(number, PartState.PENDING, 1, reason="throttled"))
     assert (box.state(number), box.see(number).reason) == ("queued", "throttled")
     (item,) = box.claim().messages
-    assert (item.parts_done, item.attempts) == ((2,), 2)
+    assert (item.parts_done, item.attempts) == ((2,), 1), "what never left is no attempt"
+    box.record(outcome(number, PartState.PENDING, 1, reason="status:ESME_RSYSERR", command_status=8))
+    assert box.see(number).attempts == 1
 
 
 def test_strays_are_given_back_and_nothing_else(inline_db: InlineDatabase) -> None:

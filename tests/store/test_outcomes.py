@@ -99,7 +99,7 @@ def test_given_back_goes_to_the_head_of_the_queue(box: Outbox) -> None:
 def test_late_refusal_that_is_no_fault_of_the_message_ends_the_doubt(box: Outbox) -> None:
     (number,) = box.sent("1")
     box.record(outcome(number, UNKNOWN, reason="timeout"))
-    box.record(outcome(number, PENDING, reason="throttled"))
+    box.record(outcome(number, PENDING, reason="status:ESME_RTHROTTLED", command_status=0x58))
     assert (box.state(number), box.parts(number)) == ("queued", {1: "pending"})
     (item,) = box.claim().messages
     assert not item.possible_duplicate

@@ -1,0 +1,121 @@
+"""Everything that sends, wired: lease, lanes, binds, receipts. The composition root makes one of these."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import structlog
+from twisted.internet.defer import Deferred, DeferredList
+
+from gateway.clock import Clock
+from gateway.db import Database
+from gateway.mt.hooks import ReplyHooks
+from gateway.mt.lane import Lane
+from gateway.mt.lease import NodeLease
+from gateway.mt.operator import Endpoints, LinkStatus, MoSink, OperatorLink, make_binds
+from gateway.mt.receipts import ReceiptRecorder
+from gateway.settings import GatewaySettings
+from gateway.smpp.ports import ReactorTime
+from gateway.store.nodes import Registered
+
+log = structlog.get_logger()
+
+#: The part of a drain's time limit that is kept for unbinding, in seconds.
+UNBIND_SHARE_S = 2.0
+
+
+class MtService:
+    """The sending half of the daemon.
+
+    Args:
+        lease: this node's, not started yet.
+        endpoints: where a bind connects to.
+        mo_sink: takes queries, see :data:`gateway.mt.operator.MoSink`.
+        rng: for the jitter of reconnects.
+    """
+
+    def __init__(
+        self,
+        reactor: ReactorTime,
+        clock: Clock,
+        db: Database,
+        settings: GatewaySettings,
+        lease: NodeLease,
+        hooks: ReplyHooks,
+        mo_sink: MoSink,
+        endpoints: Endpoints,
+        rng: random.Random,
+    ) -> None:
+        self.lease = lease
+        self.receipts = ReceiptRecorder(clock, db, hooks)
+        self._reactor = reactor
+        self._settings = settings
+        self.lanes: dict[str, Lane] = {}
+        self.links: dict[str, OperatorLink] = {}
+        for route, operator in settings.operators.items():
+            lane = Lane(reactor, clock, db, route, make_binds(operator), lease, hooks)
+            self.lanes[route] = lane
+            self.links[route] = OperatorLink(reactor, clock, operator, lane, self.receipts, mo_sink, endpoints, rng)
+        lease.on_change(self._share_licences)
+
+    def start(self) -> Deferred[Registered]:
+        """Take up the node's lease, then bring the binds up and send. Fires when the lease is held.
+
+        Fails with :class:`gateway.errors.StoreError` when the store cannot be reached.
+        """
+        return self.lease.start().addCallback(self._begin)
+
+    def _begin(self, registered: Registered) -> Registered:
+        for lane in self.lanes.values():
+            lane.start()
+        for link in self.links.values():
+            link.start()
+        return registered
+
+    def wake(self, route: str | None = None) -> None:
+        """New messages are in the outbox: of one operator, or of whomever."""
+        if route is None:
+            for lane in self.lanes.values():
+                lane.wake()
+        elif route in self.lanes:
+            self.lanes[route].wake()
+
+    def drain(self, timeout_s: float) -> Deferred[Any]:
+        """Stop claiming, wait for answers, commit, unbind, give up the lease. Fires within about ``timeout_s`` + 5 s."""
+        answers_s = max(timeout_s - UNBIND_SHARE_S, timeout_s / 2)
+        done: Deferred[Any] = DeferredList([lane.drain(answers_s) for lane in self.lanes.values()], consumeErrors=True)
+        done.addCallback(lambda _: self._unbind(min(UNBIND_SHARE_S, timeout_s / 2)))
+        done.addCallback(lambda _: self._leave())
+        return done
+
+    def _unbind(self, timeout_s: float) -> Deferred[Any]:
+        return DeferredList([link.stop(timeout_s) for link in self.links.values()], consumeErrors=True)
+
+    def _leave(self) -> Deferred[Any]:
+        for lane in self.lanes.values():
+            lane.stop()
+        left = self.lease.stop()
+        left.addErrback(lambda failure: log.warning("node_not_left", reason=failure.getErrorMessage()))
+        return left
+
+    @property
+    def in_hand(self) -> frozenset[int]:
+        """Every message that this node has claimed and not settled: what housekeeping must not give back."""
+        return frozenset().union(*(lane.in_hand for lane in self.lanes.values()))
+
+    def status(self) -> list[LinkStatus]:
+        """Every connection to an operator."""
+        return [status for link in self.links.values() for status in link.status()]
+
+    def _share_licences(self) -> None:
+        """Every live node gets an equal part of each licence; what does not divide goes to the first by name."""
+        nodes, rank = self.lease.live_nodes, self.lease.rank
+        for route, lane in self.lanes.items():
+            whole = self._settings.operators[route].licence_parts_per_s
+            share = whole // nodes + (rank < whole % nodes)
+            for bind in lane.binds:
+                bind.licence.set_limit(share)
+                bind.licence.hold_until(self.lease.quiet_until)
+                bind.recovery.full = float(max(1, share))
+            lane.wake()
