@@ -21,7 +21,7 @@ from __future__ import annotations
 import hmac
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from gateway.smpp.connection import Connection, SessionSettings
-from gateway.smpp.constants import CommandStatus, status_name
+from gateway.smpp.constants import CommandId, CommandStatus, status_name
 from gateway.smpp.errors import LocalProtocolError
 from gateway.smpp.events import (
     BindRefused,
@@ -71,6 +71,7 @@ CREDENTIAL_REFUSALS = frozenset(
         int(CommandStatus.ESME_RINVSYSTYP),
     }
 )
+_SUBMIT_SM = int(CommandId.SUBMIT_SM)
 #: The part of a stop's time limit that is kept for unbind and its answer, in seconds.
 UNBIND_S = 1.0
 
@@ -95,7 +96,7 @@ class OutbindCredentials:
     """What an operator that connects to us must say in outbind (SMPP 3.4 §4.1.7)."""
 
     system_id: str
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class EsmeSettings:
     name: str
     bind_type: BindType
     system_id: str
-    password: str = ""
+    password: str = field(default="", repr=False)
     system_type: str = ""
     interface_version: int = 0x34
     address_range: str = ""
@@ -245,7 +246,7 @@ class EsmeClient:
         self._life.start()
 
     def stop(self, timeout_s: float = 10.0) -> Deferred[None]:
-        """No new submits; wait for open answers, unbind, close. Fires when the connection is gone, within ``timeout_s``."""
+        """No new submits; wait for open answers, unbind, close. Fires when the session has ended, within ``timeout_s``."""
         done: Deferred[None] = Deferred()
         self._stop_waiters.append(done)
         self._stop_timeout_s = timeout_s
@@ -258,8 +259,11 @@ class EsmeClient:
 
     @property
     def free_window(self) -> int:
-        """How many submits may be given now; 0 when not bound."""
-        return self._connection.window.free if self._connection is not None and self.bound else 0
+        """How many submits may be given now; 0 when not bound, or bound as a receiver."""
+        connection = self._connection
+        if connection is None or self.state != "bound" or _SUBMIT_SM not in connection.session.sendable:
+            return 0
+        return connection.window.free
 
     @property
     def in_flight(self) -> int:

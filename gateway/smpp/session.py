@@ -154,9 +154,10 @@ class Session:
     """The state of one end of one session. It says what is allowed; it sends nothing.
 
     ``sendable`` and ``receivable`` are the requests allowed now, as sets, so that the check of a PDU is one look-up.
+    ``bound``: in one of the three bound states.
     """
 
-    __slots__ = ("receivable", "role", "sendable", "state")
+    __slots__ = ("bound", "receivable", "role", "sendable", "state")
 
     def __init__(self, role: Role) -> None:
         self.role = role
@@ -166,10 +167,7 @@ class Session:
         self.state = state
         self.sendable = _ALLOWED[state, self.role]
         self.receivable = _ALLOWED[state, self.role.peer]
-
-    @property
-    def bound(self) -> bool:
-        return self.state in BOUND_STATES
+        self.bound = state in BOUND_STATES
 
     def check_send(self, command_id: int) -> None:
         """Raises :class:`LocalProtocolError` if this end may not send the request now."""

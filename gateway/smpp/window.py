@@ -96,16 +96,22 @@ class Window:
             self._control += 1
         elif len(self._pending) - self._control >= self.size:
             raise LocalProtocolError(f"the window of {self.size} is full")
-        number = self.next_number()
+        number = self._next
+        if number in self._pending or number in self._expired:
+            number = self._skip(number)
+        self._next = number + 1 if number < MAX_SEQUENCE_NUMBER else 1
         self._pending[number] = (request, token, now + self.response_timeout_s)
         return number
 
     def next_number(self) -> int:
         """Use up a sequence_number that no open or remembered request has; for requests that get no answer."""
-        number = self._next
+        number = self._skip(self._next)
+        self._next = number + 1 if number < MAX_SEQUENCE_NUMBER else 1
+        return number
+
+    def _skip(self, number: int) -> int:
         while number in self._pending or number in self._expired:
             number = number + 1 if number < MAX_SEQUENCE_NUMBER else 1
-        self._next = number + 1 if number < MAX_SEQUENCE_NUMBER else 1
         return number
 
     def get(self, sequence_number: int) -> Outstanding | None:

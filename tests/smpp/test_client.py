@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import succeed
 
-from gateway.smpp.client import EsmeClient, OutbindCredentials
+from gateway.smpp.client import BindType, EsmeClient, OutbindCredentials
 from gateway.smpp.constants import CommandStatus
 from gateway.smpp.errors import LocalProtocolError
 from gateway.smpp.listener import EsmeListener
@@ -72,6 +72,17 @@ def test_a_full_window_is_the_callers_fault() -> None:
     assert scene.client.free_window == 0
     with pytest.raises(LocalProtocolError, match="full"):
         scene.submit("c")
+
+
+def test_a_receiver_has_no_room_for_submits() -> None:
+    scene = Scene(bind_type=BindType.RECEIVER).bind()
+    assert scene.client.free_window == 0
+
+
+def test_a_password_is_not_shown() -> None:
+    settings = Scene(outbind=OutbindCredentials("operator", "letmein")).settings
+    assert "secret" not in repr(settings)
+    assert "letmein" not in repr(settings)
 
 
 def test_a_request_is_answered_when_its_owner_says_so() -> None:
