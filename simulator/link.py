@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from gateway.smpp.server import SmscSession
+from simulator.pdu_ring import Wire, WireTap
 from simulator.settings import Mode
 
 
@@ -20,6 +21,15 @@ class Link:
         self.reply = session.reply
         self.send = session.send
         self.forget = session.forget
+        tap = session.protocol.tap
+        self.wire = tap.wire if isinstance(tap, WireTap) else Wire(session.peer)
+        self.wire.system_id, self.wire.mode = session.system_id, session.bind_type
+        self.silent = False
+
+    @property
+    def unanswered_requests(self) -> int:
+        """submit_sm of the ESME that wait for their answer."""
+        return self._session.unanswered_requests
 
     @property
     def free_window(self) -> int:
@@ -46,6 +56,7 @@ class Link:
 
     def silence(self, on: bool) -> None:
         """Half-open: nothing is read, nothing is written, the connection stays."""
+        self.silent = on
         self._session.mute(on)
         if on:
             self._session.pause_reading()

@@ -24,6 +24,11 @@ class ControlSettings(Settings):
 
     host: str = Field("127.0.0.1", description="loopback: it has no password, so it stays on this machine")
     port: Port = Field(DEFAULT_CONTROL_PORT, description="0 takes a free one")
+    page_port: Port | None = Field(None, description="the page on a port of its own, too; default: only on `port`")
+    names: tuple[str, ...] = Field(
+        (), description="host names that a browser may call it by, beside localhost and IP addresses"
+    )
+    pdu_entries: int = Field(5000, ge=0, le=1_000_000, description="newest PDUs that the page and GET /pdus show")
 
 
 class RecordSettings(Settings):

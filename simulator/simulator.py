@@ -17,15 +17,17 @@ from simulator.control import control_site
 from simulator.errors import RequestError, SimulatorError
 from simulator.inbox import Inbox
 from simulator.mo import Mo, MoRequest
+from simulator.pdu_ring import PduRing
 from simulator.record import Record
 from simulator.schedule import Schedule
 from simulator.settings import SimulatorSettings
-from simulator.smsc import Smsc
+from simulator.smsc import Smsc, TappedFactory
 from simulator.world import World
 
 log = structlog.get_logger()
 
 _MO_KEPT = 10_000  # whose outcome can still be asked for
+_PDU_OCTETS = 16 << 20  # of the PDUs in memory: a flood of the longest ones must not fill it
 
 
 class ListeningPort(Protocol):
@@ -59,7 +61,14 @@ class Simulator:
         self.seed = settings.seed if settings.seed is not None else random.SystemRandom().randrange(1_000_000)
         self._reactor = reactor
         schedule = Schedule(reactor)
-        self.world = World(settings, self.seed, schedule, Record(settings.record, schedule), Inbox(settings.inbox))
+        self.world = World(
+            settings,
+            self.seed,
+            schedule,
+            Record(settings.record, schedule),
+            Inbox(settings.inbox),
+            PduRing(schedule, settings.control.pdu_entries, _PDU_OCTETS),
+        )
         self.accounts = {name: Account(name, account, self.world) for name, account in settings.accounts.items()}
         self.ports: dict[str, int] = {}  # account: the port it listens on
         self.control_port = 0
@@ -119,7 +128,7 @@ class Simulator:
                 max_pdu_octets=limits.max_pdu_octets,
             ),
         )
-        factory = SmscFactory(self._reactor, Smsc(accounts, self.world.record), settings)
+        factory = TappedFactory(self._reactor, Smsc(accounts, self.world.record), settings, self.world.pdus)
         self._factories.append(factory)
         names = ", ".join(account.name for account in accounts)
         port = self._listen(

@@ -9,10 +9,12 @@ import structlog
 
 from gateway.smpp.constants import CommandStatus, status_name
 from gateway.smpp.pdu import DataSm, Pdu, SubmitSm, make_response
-from gateway.smpp.server import BindPdu, SmscSession
+from gateway.smpp.ports import ReactorTime
+from gateway.smpp.server import BindPdu, SmscFactory, SmscSession, SmscSettings
 from simulator.account import Account
 from simulator.link import Link
 from simulator.mailbox import Outgoing
+from simulator.pdu_ring import PduRing, WireTap
 from simulator.record import Record
 
 log = structlog.get_logger()
@@ -46,6 +48,7 @@ class Smsc:
     def on_bound(self, session: SmscSession) -> None:
         account = self._accepted.pop(session)
         link = Link(session)
+        link.wire.account = account.name
         self._links[session] = (account, link)
         account.bound(link)
 
@@ -74,3 +77,17 @@ class Smsc:
         found = self._links.pop(session, None)
         if found is not None:
             found[0].lost(found[1], reason, [token for token in unanswered if isinstance(token, Outgoing)])
+
+
+class TappedFactory(SmscFactory):
+    """Every connection's octets also go to the ring of PDUs."""
+
+    def __init__(self, clock: ReactorTime, handler: Smsc, settings: SmscSettings, pdus: PduRing) -> None:
+        super().__init__(clock, handler, settings)
+        self._pdus = pdus
+
+    def make_session(self, addr: Any, outgoing: bool) -> SmscSession:
+        """As its base; with a tap."""
+        session = super().make_session(addr, outgoing)
+        session.protocol.tap = WireTap(self._pdus, session.peer, self.settings.session.max_pdu_octets)
+        return session

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from simulator.inbox import Inbox
+from simulator.pdu_ring import PduRing
 from simulator.record import Record
 from simulator.schedule import Schedule
 from simulator.settings import SimulatorSettings
@@ -18,6 +19,7 @@ class World:
     schedule: Schedule
     record: Record
     inbox: Inbox
+    pdus: PduRing
 
     def rng(self, account: str, concern: str) -> random.Random:
         """A generator of its own for each concern of each account: what one draws does not shift another's."""

@@ -11,7 +11,7 @@ peer that stays stuck is found by enquire_link and dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol as TypingProtocol
 from typing import cast
 
@@ -35,6 +35,10 @@ HELD_OCTETS_LIMIT = 1 << 20
 LAST_WORDS_S = 5.0
 #: A delayed call may come a rounding error before its deadline; this keeps it from being set again and again.
 TICK_MIN_S = 0.001
+
+
+#: Told of the octets that cross the wire: True for those written, False for those read.
+Tap = Callable[[bool, bytes], None]
 
 
 class EventSink(TypingProtocol):
@@ -69,6 +73,8 @@ class SmppProtocol(Protocol):
         self._in_read = False
         #: Tests and simulations: nothing is written while True; what would have been is thrown away.
         self.mute = False
+        #: Captures and lists of PDUs; None costs nothing.
+        self.tap: Tap | None = None
 
     # The owner's side
 
@@ -81,6 +87,8 @@ class SmppProtocol(Protocol):
         """Write octets past the connection, after what is queued. For tests that need garbage."""
         self._flush()
         if self._wire is not None and not self.mute:
+            if self.tap is not None:
+                self.tap(True, data)
             self._wire.write(data)
 
     def close(self, detail: str = "") -> None:
@@ -118,6 +126,8 @@ class SmppProtocol(Protocol):
         self._flush()
 
     def dataReceived(self, data: bytes) -> None:
+        if self.tap is not None:
+            self.tap(False, data)
         self._in_read = True
         try:
             self._deliver(self.connection.receive_data(data, self.clock.seconds()))
@@ -169,6 +179,8 @@ class SmppProtocol(Protocol):
             else:
                 data = connection.data_to_send()
                 if not self.mute:
+                    if self.tap is not None:
+                        self.tap(True, data)
                     wire.write(data)
                 self.resume_reading("held octets")
         if connection.closed:

@@ -1,0 +1,108 @@
+"""The newest PDUs of every connection, both ways, as they lay on the wire. Read by the page and by ``GET /pdus``.
+
+Octets are kept, not PDUs: under load nobody looks at most of them, and what is malformed shows as it came. What a PDU says
+is worked out in ``control_pdus`` when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from gateway.smpp.errors import UnrecoverablePduError
+from gateway.smpp.framing import Framer
+from simulator.schedule import Schedule
+
+
+class Wire:
+    """One connection and what is known of it so far; its entries see what its bind told later."""
+
+    __slots__ = ("account", "mode", "peer", "received", "sent", "system_id")
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.account = ""
+        self.system_id = ""
+        self.mode = ""
+        self.received = 0  # PDUs
+        self.sent = 0
+
+
+class PduEntry(NamedTuple):
+    """One PDU that crossed the wire, or octets that are none."""
+
+    n: int  # 1, 2, 3 … since the start
+    at: float
+    wire: Wire
+    sent: bool  # by the simulator
+    octets: bytes
+    framed: bool  # False: these octets are no PDU
+
+
+class PduRing:
+    """Numbers PDUs and keeps the newest; bounded by their count and by their octets."""
+
+    def __init__(self, schedule: Schedule, entries: int, octets: int) -> None:
+        self._schedule = schedule
+        self._entries = entries
+        self._octets_limit = octets
+        self._octets = 0
+        self._newest: deque[PduEntry] = deque()
+        self.count = 0
+
+    def add(self, wire: Wire, sent: bool, octets: bytes, framed: bool = True) -> None:
+        """Note what crossed the wire now."""
+        self.count += 1
+        newest = self._newest
+        newest.append(PduEntry(self.count, self._schedule.now(), wire, sent, octets, framed))
+        self._octets += len(octets)
+        while len(newest) > self._entries or (self._octets > self._octets_limit and newest):
+            self._octets -= len(newest.popleft().octets)
+
+    @property
+    def first_in_memory(self) -> int:
+        """The number of the oldest entry that is still here; ``count + 1`` when there is none."""
+        return self.count - len(self._newest) + 1
+
+    def after(self, number: int) -> Iterator[PduEntry]:
+        """Entries with a higher number, oldest first."""
+        return islice(self._newest, max(0, number + 1 - self.first_in_memory), None)
+
+    def newest_first(self) -> Iterator[PduEntry]:
+        return reversed(self._newest)
+
+    def get(self, number: int) -> PduEntry | None:
+        """One entry, if it is still here."""
+        index = number - self.first_in_memory
+        return self._newest[index] if 0 <= index < len(self._newest) else None
+
+
+class WireTap:
+    """A tap of :class:`gateway.smpp.protocol.SmppProtocol` that cuts both streams of octets into PDUs for the ring."""
+
+    def __init__(self, ring: PduRing, peer: str, max_pdu_octets: int) -> None:
+        self.wire = Wire(peer)
+        self._ring = ring
+        self._framers = {True: Framer(max_pdu_octets), False: Framer(max_pdu_octets)}
+
+    def __call__(self, sent: bool, data: bytes) -> None:
+        framer = self._framers[sent]
+        held = framer.buffered_octets
+        try:
+            frames: Sequence[bytes] = framer.feed(data)
+            rest = b""
+        except UnrecoverablePduError as fault:
+            frames = fault.frames
+            # Out of step from here on: what follows the last whole PDU is shown as octets.
+            rest = data[max(0, sum(map(len, frames)) - held) :]
+        wire, add = self.wire, self._ring.add
+        if sent:
+            wire.sent += len(frames)
+        else:
+            wire.received += len(frames)
+        for frame in frames:
+            add(wire, sent, frame)
+        if rest:
+            add(wire, sent, rest, framed=False)
