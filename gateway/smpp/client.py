@@ -31,7 +31,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from gateway.smpp.connection import Connection, SessionSettings
-from gateway.smpp.constants import CommandId, CommandStatus, status_name
+from gateway.smpp.constants import CommandId, CommandStatus, command_name, status_name
 from gateway.smpp.errors import LocalProtocolError
 from gateway.smpp.events import (
     BindRefused,
@@ -74,6 +74,8 @@ CREDENTIAL_REFUSALS = frozenset(
 _SUBMIT_SM = int(CommandId.SUBMIT_SM)
 #: The part of a stop's time limit that is kept for unbind and its answer, in seconds.
 UNBIND_S = 1.0
+#: The most kinds of faults that one connection may have in the log; bounds memory and the log.
+LOGGED_FAULTS = 20
 
 
 class BindType(StrEnum):
@@ -180,15 +182,18 @@ class EsmeCounters:
 
 
 class _EsmeFactory(Factory):
-    """Makes the protocol of one attempt."""
+    """Makes the protocol of one attempt; none when the attempt is over and its connection comes after all."""
 
     noisy = False
 
     def __init__(self, client: EsmeClient) -> None:
         self._client = client
+        self._attempt = client.counters.attempts
 
-    def buildProtocol(self, addr: object) -> SmppProtocol:
+    def buildProtocol(self, addr: object) -> SmppProtocol | None:
         client = self._client
+        if client.state != "connecting" or client.counters.attempts != self._attempt:
+            return None
         connection = Connection(Role.ESME, client.settings.session(), client.clock.seconds())
         return SmppProtocol(client.clock, connection, client)
 
@@ -235,7 +240,7 @@ class EsmeClient:
         self._bind_sent = False
         self._bound_at: float | None = None
         self._loss: tuple[str, SessionClosed] | None = None
-        self._unexpected_logged = False
+        self._logged: set[tuple[object, ...]] = set()
         self._orphans: frozenset[int] = frozenset()
         self._log = log.bind(bind=settings.name)
 
@@ -355,8 +360,7 @@ class EsmeClient:
         elif isinstance(event, UnexpectedResponse):
             self._on_unexpected(event.pdu)
         elif isinstance(event, PduRejected):
-            self.counters.rejected_pdus += 1
-            self._log.warning("smpp_pdu_rejected", **event._asdict())
+            self._on_rejected(event)
         elif isinstance(event, Bound):
             self._life.accepted()
         elif isinstance(event, BindRefused):
@@ -364,10 +368,27 @@ class EsmeClient:
         elif isinstance(event, SessionClosed):
             self._on_closed(event)
 
+    def _on_rejected(self, event: PduRejected) -> None:
+        self.counters.rejected_pdus += 1
+        if self._news(event.command_id, event.command_status):
+            self._log.warning(
+                "smpp_pdu_rejected",
+                command=command_name(event.command_id),
+                sequence_number=event.sequence_number,
+                command_status=status_name(event.command_status),
+                reason=event.reason,
+            )
+
+    def _news(self, *fault: object) -> bool:
+        """Each kind of fault is logged once for each connection: an SMSC that does it does it a thousand times."""
+        if fault in self._logged or len(self._logged) >= LOGGED_FAULTS:
+            return False
+        self._logged.add(fault)
+        return True
+
     def _on_unexpected(self, pdu: Pdu) -> None:
         self.counters.unexpected_responses += 1
-        if not self._unexpected_logged:  # once for each connection: an SMSC that does this does it a thousand times
-            self._unexpected_logged = True
+        if self._news("unexpected"):
             self._log.warning(
                 "smpp_unexpected_response",
                 command=type(pdu).__name__,
@@ -459,13 +480,8 @@ class EsmeClient:
         if self._attempt is not None:
             self._attempt.cancel()
 
-    def drop(self) -> None:
-        if self._protocol is not None:
-            self._protocol.abort()
-        self._protocol = self._connection = None
-
     def bind(self) -> None:
-        self._unexpected_logged = False
+        self._logged.clear()
         if self.settings.outbind is None:
             self._send_bind()
 

@@ -50,9 +50,6 @@ class Actions(Protocol):
 
     def cancel_attempt(self) -> None: ...
 
-    def drop(self) -> None:
-        """A connection came that nobody wants any more."""
-
     def bind(self) -> None: ...
 
     def announce_bound(self) -> None: ...
@@ -107,8 +104,7 @@ def _build() -> Callable[[Actions], Life]:
     draining.upon(Life.lost, nodata=True).to(stopped)(_finish)
 
     stopped.upon(Life.start, nodata=True).to(connecting)(_connect)
-    stopped.upon(Life.stop, nodata=True).loop()(_finish_again)
-    stopped.upon(Life.connected, nodata=True).loop()(_drop)
+    stopped.upon(Life.stop, nodata=True).loop()(_finish)
 
     # Asked twice, or told too late: nothing to do.
     for state in (connecting, binding, bound, waiting, draining):
@@ -153,14 +149,6 @@ def _drain(_life: Life, actions: Actions) -> None:
 
 def _finish(_life: Life, actions: Actions) -> None:
     actions.finish()
-
-
-def _finish_again(_life: Life, actions: Actions, _data: object = None) -> None:
-    actions.finish()
-
-
-def _drop(_life: Life, actions: Actions, _data: object = None) -> None:
-    actions.drop()
 
 
 make_life = _build()

@@ -19,7 +19,7 @@ in which a ``dict`` keeps them. Nothing here walks over the whole window.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gateway.smpp.constants import MAX_SEQUENCE_NUMBER, RESPONSE_BIT, CommandId
 from gateway.smpp.errors import LocalProtocolError
@@ -33,14 +33,6 @@ REMEMBER_S = 600.0
 REMEMBER_LIMIT = 10_000
 
 _GENERIC_NACK = int(CommandId.GENERIC_NACK)
-
-
-class Outstanding(NamedTuple):
-    """A request that waits for its answer."""
-
-    request: Pdu
-    token: object
-    expires_at: float
 
 
 class _Control:
@@ -113,11 +105,6 @@ class Window:
         while number in self._pending or number in self._expired:
             number = number + 1 if number < MAX_SEQUENCE_NUMBER else 1
         return number
-
-    def get(self, sequence_number: int) -> Outstanding | None:
-        """The open request with this number."""
-        entry = self._pending.get(sequence_number)
-        return None if entry is None else Outstanding(*entry)
 
     def take(self, sequence_number: int, response_id: int) -> tuple[Pdu, object] | None:
         """The request that this answer settles, and its token; None when no open request fits.

@@ -11,7 +11,7 @@ from smpp_actors import DELIVER, SETTINGS, Scene
 from smpp_wire import RawFactory
 from structlog.testing import capture_logs
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 
 from gateway.smpp.client import BindType, EsmeClient, OutbindCredentials
 from gateway.smpp.constants import CommandStatus
@@ -27,6 +27,7 @@ from gateway.smpp.pdu import (
     SubmitSm,
     SubmitSmResp,
     Unbind,
+    UnknownPdu,
     encode,
     make_response,
 )
@@ -40,6 +41,20 @@ def raw_scene(**settings: Any) -> tuple[Scene, RawFactory]:
         scene.network.clock, scene.network.endpoint(raw), scene.settings, scene.esme, random.Random(7)
     )
     return scene, raw
+
+
+def test_an_owner_that_fails_when_told_of_a_loss_is_bound_again_all_the_same() -> None:
+    scene = Scene().bind()
+
+    def fail(*_args: object) -> None:
+        raise RuntimeError("owner's fault")
+
+    scene.esme.on_unbound = fail  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        scene.network.link.cut()
+        scene.run(2)
+    assert "smpp_handler_failed" in [entry["event"] for entry in logs]
+    assert scene.client.bound
 
 
 def test_submit_and_answer() -> None:
@@ -226,6 +241,43 @@ def test_an_endpoint_that_cannot_even_be_made_is_a_failed_attempt() -> None:
     client.start()
     assert client.state == "waiting"
     assert "no such certificate" in client.last_error
+
+
+class StubbornEndpoint:
+    """An endpoint that goes on connecting although its attempt was cancelled."""
+
+    def __init__(self) -> None:
+        self.factories: list[Any] = []
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        self.factories.append(factory)
+        return Deferred()
+
+
+def test_a_connection_that_comes_after_its_attempt_was_given_up_is_not_taken() -> None:
+    scene = Scene(session_init_timeout_s=10.0)
+    endpoint = StubbornEndpoint()
+    client = EsmeClient(scene.network.clock, lambda: endpoint, SETTINGS, scene.esme, random.Random(1))
+    client.start()
+    scene.run(10)
+    assert client.state == "waiting"
+    assert endpoint.factories[0].buildProtocol(None) is None
+    scene.run(2)
+    assert (client.state, len(endpoint.factories)) == ("connecting", 2)
+    assert endpoint.factories[0].buildProtocol(None) is None
+    assert endpoint.factories[1].buildProtocol(None) is not None
+
+
+def test_each_kind_of_fault_is_logged_once() -> None:
+    scene = Scene().bind()
+    with capture_logs() as logs:
+        for number in range(50):
+            scene.smsc.session.write_raw(encode(UnknownPdu(number, 0, 0x0BAD, b"")))
+        scene.smsc.session.write_raw(encode(UnknownPdu(60, 0, 0x0BAE, b"")))
+        scene.network.pump()
+    rejections = [entry["command"] for entry in logs if entry["event"] == "smpp_pdu_rejected"]
+    assert rejections == ["0x00000BAD", "0x00000BAE"]
+    assert scene.client.counters.rejected_pdus == 51
 
 
 def test_an_unexpected_answer_is_counted_and_logged_once() -> None:
