@@ -9,11 +9,12 @@
 Every token given to ``submit`` comes back through exactly one of ``on_response``, ``on_expired`` and ``on_unbound`` (and once
 more through ``on_late_response`` when the answer to an expired one comes after all).
 
-Attempts follow each other at growing distance: after each failure the longest wait doubles from ``reconnect_min_s`` up to
-``reconnect_max_s``, and the wait is drawn from its upper half, so that many binds do not come back in step. A bind that
-held at least as long as that wait starts over. Wrong credentials do not mend themselves: the longest wait applies at once.
+Attempts follow each other at growing distance (:mod:`gateway.smpp.backoff`). Wrong credentials do not mend themselves: the
+longest wait applies at once.
 
 TLS, SNI and certificates are the endpoint's business; so are the host and its address.
+
+This file is longer than most because the life cycle, the events and the owner's calls share one small state.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from __future__ import annotations
 import hmac
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from gateway.smpp.connection import Connection, SessionSettings
+from gateway.smpp.backoff import Backoff
+from gateway.smpp.connection import Connection
 from gateway.smpp.constants import CommandId, CommandStatus, command_name, status_name
 from gateway.smpp.errors import LocalProtocolError
+from gateway.smpp.esme import BindType, EsmeCounters, EsmeHandler, EsmeSettings, OutbindCredentials
 from gateway.smpp.events import (
     BindRefused,
     Bound,
@@ -61,6 +62,8 @@ from gateway.smpp.ports import ClientEndpoint, DelayedCall, ReactorTime
 from gateway.smpp.protocol import SmppProtocol
 from gateway.smpp.session import Role, SessionState
 
+__all__ = ["BindType", "EsmeClient", "EsmeCounters", "EsmeHandler", "EsmeSettings", "OutbindCredentials"]
+
 log = structlog.get_logger()
 
 #: Refusals that no retry mends; an operator must correct the configuration or the account.
@@ -78,107 +81,11 @@ UNBIND_S = 1.0
 LOGGED_FAULTS = 20
 
 
-class BindType(StrEnum):
-    """Which bind request is sent."""
-
-    TRANSMITTER = "transmitter"
-    RECEIVER = "receiver"
-    TRANSCEIVER = "transceiver"
-
-
 _BIND_PDUS: dict[BindType, type[BindTransmitter] | type[BindReceiver] | type[BindTransceiver]] = {
     BindType.TRANSMITTER: BindTransmitter,
     BindType.RECEIVER: BindReceiver,
     BindType.TRANSCEIVER: BindTransceiver,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class OutbindCredentials:
-    """What an operator that connects to us must say in outbind (SMPP 3.4 §4.1.7)."""
-
-    system_id: str
-    password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class EsmeSettings:
-    """One bind. Times in seconds; the meaning of each is in docs/settings.md under operators.*.binds."""
-
-    name: str
-    bind_type: BindType
-    system_id: str
-    password: str = field(default="", repr=False)
-    system_type: str = ""
-    interface_version: int = 0x34
-    address_range: str = ""
-    addr_ton: int = 0
-    addr_npi: int = 0
-    window: int = 10
-    enquire_link_interval_s: float = 30.0
-    response_timeout_s: float = 10.0
-    session_init_timeout_s: float = 10.0
-    inactivity_timeout_s: float | None = None
-    reconnect_min_s: float = 1.0
-    reconnect_max_s: float = 60.0
-    #: Requests of the SMSC that may wait for our answer; past them it is told ESME_RTHROTTLED.
-    incoming_window: int = 1000
-    #: The operator opens the connection: the endpoint waits for it, and there is no time limit on that.
-    peer_connects: bool = False
-    #: Bind only after an outbind with these. None: bind as soon as the connection is there.
-    outbind: OutbindCredentials | None = None
-
-    def session(self) -> SessionSettings:
-        """The part that the connection needs."""
-        return SessionSettings(
-            window=self.window,
-            response_timeout_s=self.response_timeout_s,
-            enquire_link_interval_s=self.enquire_link_interval_s,
-            session_init_timeout_s=self.session_init_timeout_s,
-            inactivity_timeout_s=self.inactivity_timeout_s,
-            incoming_window=self.incoming_window,
-        )
-
-
-class EsmeHandler(Protocol):
-    """The owner of a bind. Called from the reactor; an exception is logged and harms nothing else."""
-
-    def on_bound(self, client: EsmeClient) -> None:
-        """The bind is up; ``free_window`` submits may be given."""
-
-    def on_unbound(
-        self, client: EsmeClient, reason: str, unanswered: Sequence[object], never_sent: Sequence[object]
-    ) -> None:
-        """A bind that was up is down. ``unanswered`` tokens may have reached the SMSC; ``never_sent`` did not."""
-
-    def on_response(self, client: EsmeClient, token: Any, response: Pdu) -> None:
-        """The answer to a submit: its response or generic_nack, with any command_status."""
-
-    def on_expired(self, client: EsmeClient, token: Any) -> None:
-        """No answer in time; the SMSC may have the message all the same."""
-
-    def on_late_response(self, client: EsmeClient, token: Any, response: Pdu) -> None:
-        """The answer to a submit that had expired."""
-
-    def on_request(self, client: EsmeClient, request: Pdu) -> None:
-        """deliver_sm or data_sm: answer with ``client.reply``, later if need be. alert_notification: no answer."""
-
-    def on_bind_refused(self, client: EsmeClient, status: int) -> None:
-        """The SMSC refused the bind; the client goes on trying."""
-
-
-@dataclass(slots=True)
-class EsmeCounters:
-    """What happened since the client was made; for metrics."""
-
-    attempts: int = 0
-    binds: int = 0
-    refused: int = 0
-    lost: int = 0
-    rejected_pdus: int = 0
-    late_responses: int = 0
-    unexpected_responses: int = 0
-    dropped_replies: int = 0
 
 
 class _EsmeFactory(Factory):
@@ -225,7 +132,7 @@ class EsmeClient:
         self.counters = EsmeCounters()
         self._endpoint_factory = endpoint_factory
         self._handler = handler
-        self._rng = rng
+        self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, rng)
         self._life = make_life(self)
         self._protocol: SmppProtocol | None = None
         self._connection: Connection | None = None
@@ -234,7 +141,6 @@ class EsmeClient:
         self._stop_call: DelayedCall | None = None
         self._stop_timeout_s = 0.0
         self._stop_waiters: list[Deferred[None]] = []
-        self._failures = 0
         self._slow = False  # the last refusal was one that no retry mends
         self._timed_out = False
         self._bind_sent = False
@@ -420,8 +326,8 @@ class EsmeClient:
         reason = f"{event.reason.value}: {event.detail}" if event.detail else event.reason.value
         if event.reason is not CloseReason.CLOSED:
             self.last_error = reason
-        if self._bound_at is not None and self.clock.seconds() - self._bound_at >= self._longest_wait():
-            self._failures = 0
+        if self._bound_at is not None:
+            self._backoff.held(self.clock.seconds() - self._bound_at)
         self._loss = None if self._bound_at is None else (reason, event)
         self._bound_at = None
         if self._connection is not None:
@@ -510,25 +416,12 @@ class EsmeClient:
 
     def wait(self) -> None:
         self._report_loss()
-        if not self._slow:
-            self._failures += 1
-        delay_s = self._next_wait()
+        if self.settings.peer_connects:
+            delay_s = 0.0  # the operator decides when
+        else:
+            delay_s = self._backoff.slow_wait_s() if self._slow else self._backoff.next_wait_s()
         self._log.info("esme_waits", reason=self.last_error, wait_s=round(delay_s, 2))
         self._call = self.clock.callLater(delay_s, self._life.retry)
-
-    def _longest_wait(self) -> float:
-        """The upper end of the present wait."""
-        settings = self.settings
-        return float(min(settings.reconnect_max_s, settings.reconnect_min_s * 2 ** min(self._failures, 30)))
-
-    def _next_wait(self) -> float:
-        if self.settings.peer_connects:
-            return 0.0
-        longest = self.settings.reconnect_max_s if self._slow else self._longest_wait()
-        return self._rng.uniform(max(self.settings.reconnect_min_s, longest / 2), longest)
-
-    def cancel_wait(self) -> None:
-        """The state's delayed call was cancelled on leaving it."""
 
     def drain(self) -> None:
         timeout_s = self._stop_timeout_s

@@ -57,8 +57,6 @@ class Actions(Protocol):
     def wait(self) -> None:
         """Tell the owner what is lost, and set the time of the next attempt."""
 
-    def cancel_wait(self) -> None: ...
-
     def drain(self) -> None: ...
 
     def finish(self) -> None:
@@ -99,7 +97,7 @@ def _build() -> Callable[[Actions], Life]:
     bound.upon(Life.stop, nodata=True).to(draining)(_drain)
 
     waiting.upon(Life.retry, nodata=True).to(connecting)(_connect)
-    waiting.upon(Life.stop, nodata=True).to(stopped)(_cancel_wait)
+    waiting.upon(Life.stop, nodata=True).to(stopped)(_finish)
 
     draining.upon(Life.lost, nodata=True).to(stopped)(_finish)
 
@@ -136,11 +134,6 @@ def _announce_bound(_life: Life, actions: Actions) -> None:
 
 def _wait(_life: Life, actions: Actions) -> None:
     actions.wait()
-
-
-def _cancel_wait(_life: Life, actions: Actions) -> None:
-    actions.cancel_wait()
-    actions.finish()
 
 
 def _drain(_life: Life, actions: Actions) -> None:
