@@ -10,6 +10,8 @@ leaves at most one window in doubt (invariant 2), and memory does not grow with 
 
 The order of the queue is the order of leaving: by priority, then by id. A throttled message goes back to its place in the
 buffer; when its bind is out for long, the buffer goes back to the store, where its messages are the oldest again.
+
+The file is long because claiming, sending and settling share one state, the hands, and are read together.
 """
 
 from __future__ import annotations
@@ -147,10 +149,14 @@ class Lane:
     def _turn(self) -> None:
         self._turn_call = None
         now = self._reactor.seconds()
+        for bind in self.binds:
+            if bind.recovery.recovered(now):
+                self._log.info("recovered", bind=bind.name)
         self._send(now)
         limit = self._room_to_claim(now) if self._hungry and self._drain is None and self._lease.held(now) else 0
-        if self.recorder.run(limit):
-            self._hungry = False
+        self._hungry = self._hungry and limit <= 0  # before the claim: what comes while it runs counts
+        if not self.recorder.run(limit) and limit > 0:
+            self._hungry = True
         self._set_timer(now)
         if self._drain is not None and not self._hands and self.recorder.idle:
             self._end_drain()
@@ -333,9 +339,19 @@ class Lane:
         self._drop_waiting(hand)
         self._settle(hand)
 
-    def late(self, piece: Piece, bind: Bind, state: PartState, smsc_message_id: str, status: int, reason: str) -> None:
+    def late(
+        self,
+        piece: Piece,
+        bind: Bind,
+        state: PartState,
+        status: int,
+        smsc_message_id: str = "",
+        reason: str = "",
+        retry_at: datetime | None = None,
+    ) -> None:
         """The answer to what had been recorded as unanswered."""
-        self._record(piece, bind, state, smsc_message_id, status, reason)
+        self._record(piece, bind, state, smsc_message_id, status, reason, retry_at)
+        self.ask_for_turn()
 
     def give_back(self, reason: str) -> None:
         """Everything in the buffer goes back to the store."""
@@ -363,10 +379,13 @@ class Lane:
         smsc_message_id: str = "",
         status: int | None = None,
         reason: str = "",
+        retry_at: datetime | None = None,
     ) -> None:
         at, name, message_id = self._clock.now(), "" if bind is None else bind.name, piece.hand.message.id
         for part in piece.parts:
-            self.recorder.add(SubmitOutcome(message_id, part, name, state, smsc_message_id, status, at, reason))
+            self.recorder.add(
+                SubmitOutcome(message_id, part, name, state, smsc_message_id, status, at, reason, retry_at)
+            )
 
     def _drop_waiting(self, hand: Hand) -> None:
         if hand.waiting:

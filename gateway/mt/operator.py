@@ -9,14 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred, DeferredList
 
 from gateway.clock import Clock
-from gateway.model import PartState
+from gateway.model import ClaimedMessage, PartState
 from gateway.mt import policy
 from gateway.mt.bind import Bind
 from gateway.mt.hand import Piece
@@ -183,33 +183,37 @@ class OperatorLink:
         if level is not None and bind.recovery.on_congestion(self._reactor.seconds(), level):
             self._log.warning("congested", bind=bind.name, congestion_state=level)
 
-    def _refused(self, piece: Piece, bind: Bind, status: int) -> None:
-        message, name = piece.hand.message, status_name(status)
+    def _judge(self, bind: Bind, message: ClaimedMessage, status: int) -> tuple[StatusAction, datetime | None]:
+        """What the status means for the message, and until when (business time); tells what it means for the bind."""
+        name, now = status_name(status), self._reactor.seconds()
         action = policy.action_for(bind.settings, status)
-        now = self._reactor.seconds()
         if action is StatusAction.RETRY and message.attempts > policy.MOST_IMMEDIATE_RETRIES:
             action = StatusAction.DELAY
-        if action is StatusAction.THROTTLE:
-            if bind.recovery.on_throttled(now):
-                pause_s = round(bind.recovery.pause_left_s(now), 1)
-                self._log.warning("throttled", bind=bind.name, command_status=name, pause_s=pause_s)
-            self._lane.again(piece)
+        if action is StatusAction.THROTTLE and bind.recovery.on_throttled(now):
+            pause_s = round(bind.recovery.pause_left_s(now), 1)
+            self._log.warning("throttled", bind=bind.name, command_status=name, pause_s=pause_s)
         elif action is StatusAction.PARK:
             bind.park(now, name)
             self._log.error("bind_parked", bind=bind.name, command_status=name, meaning=status_description(status))
-            self._lane.again(piece)
-        elif action is StatusAction.RETRY:
-            self._lane.later(piece, f"status:{name}", status, None)
-        elif action is StatusAction.DELAY and message.attempts < policy.MOST_ATTEMPTS:
-            wait = timedelta(seconds=policy.delay_s(bind.settings, message.attempts))
+        elif action is StatusAction.ALERT:
+            self._log.error("submit_refused", bind=bind.name, command_status=name, meaning=status_description(status))
+        elif action is StatusAction.DELAY:
+            if message.attempts >= policy.MOST_ATTEMPTS:
+                return StatusAction.FAIL, None
             self._log.info("message_delayed", bind=bind.name, message=message.id, command_status=name)
-            self._lane.later(piece, f"status:{name}", status, self._clock.business_now() + wait)
+            wait = timedelta(seconds=policy.delay_s(bind.settings, message.attempts))
+            return action, self._clock.business_now() + wait
+        return action, None
+
+    def _refused(self, piece: Piece, bind: Bind, status: int) -> None:
+        action, retry_at = self._judge(bind, piece.hand.message, status)
+        reason = f"status:{status_name(status)}"
+        if action in (StatusAction.THROTTLE, StatusAction.PARK):
+            self._lane.again(piece)
+        elif action in (StatusAction.RETRY, StatusAction.DELAY):
+            self._lane.later(piece, reason, status, retry_at)
         else:
-            if action is StatusAction.ALERT:
-                self._log.error(
-                    "submit_refused", bind=bind.name, command_status=name, meaning=status_description(status)
-                )
-            self._lane.refused(piece, bind, status, f"status:{name}")
+            self._lane.refused(piece, bind, status, reason)
 
     def on_expired(self, client: EsmeClient, token: Any) -> None:
         piece: Piece = token
@@ -223,11 +227,14 @@ class OperatorLink:
         name = status_name(status)
         self._log.info("late_response", bind=bind.name, message=piece.hand.message.id, command_status=name)
         if status == CommandStatus.ESME_ROK:
-            self._lane.late(piece, bind, PartState.ACCEPTED, getattr(response, "message_id", ""), status, "")
-        elif policy.action_for(bind.settings, status) in (StatusAction.FAIL, StatusAction.ALERT):
-            self._lane.late(piece, bind, PartState.REJECTED, "", status, f"status:{name}")
+            self._lane.late(piece, bind, PartState.ACCEPTED, status, getattr(response, "message_id", ""))
+            return
+        action, retry_at = self._judge(bind, piece.hand.message, status)
+        reason = f"status:{name}"
+        if action in (StatusAction.FAIL, StatusAction.ALERT):
+            self._lane.late(piece, bind, PartState.REJECTED, status, reason=reason)
         elif piece.hand.message.parts == 1:
-            self._lane.late(piece, bind, PartState.PENDING, "", status, f"status:{name}")
+            self._lane.late(piece, bind, PartState.PENDING, status, reason=reason, retry_at=retry_at)
 
     # -- requests of the SMSC -------------------------------------------------------------------------------------
 
