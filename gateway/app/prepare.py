@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import structlog
 import sqlalchemy as sa
+import structlog
 
 from gateway.clock import Clock, FileClock, SystemClock
 from gateway.errors import ConfigError, StoreError

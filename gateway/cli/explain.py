@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ def _inputs(argument: str) -> Iterator[str]:
         yield line.decode("utf-8", errors="replace").removesuffix("\n").removesuffix("\r")
 
 
-def _show(values: Mapping[str, Any], as_json: bool, as_text: Callable[[], str]) -> None:
-    click.echo(json.dumps(values, ensure_ascii=False) if as_json else as_text())
+def _show(values: Mapping[str, Any], as_json: bool, as_text: str) -> None:
+    click.echo(json.dumps(values, ensure_ascii=False) if as_json else as_text)
 
 
 @explain.command("mo", context_settings=FREE_TEXT)
@@ -55,7 +55,7 @@ def explain_mo(text: str, shortcode: str, config_path: Path | None, as_json: boo
     for item in _inputs(text):
         parsed = parse_query(item, service)
         values = {"result": parsed.result.value, "code": parsed.code or None}
-        _show(values, as_json, lambda values=values: f"{values['result']}  {values['code'] or ''}".rstrip())
+        _show(values, as_json, f"{values['result']}  {values['code'] or ''}".rstrip())
 
 
 def _service(shortcode: str, config_path: Path | None) -> QueryServiceSettings:
@@ -90,7 +90,7 @@ def explain_phone(raw: str, recorded_at: datetime | None, as_json: bool) -> None
             "flags": list(verdict.flags),
             "operator": verdict.operator,
         }
-        _show(values, as_json, lambda values=values: _phone_line(values))
+        _show(values, as_json, _phone_line(values))
 
 
 def _phone_line(values: Mapping[str, Any]) -> str:
@@ -135,10 +135,10 @@ def explain_text(template_id: str, config_path: Path | None, as_json: bool, **op
             )
         except TemplateError as error:
             failed = True
-            _show({"error": str(error)}, as_json, lambda error=error: f"error: {error}")
+            _show({"error": str(error)}, as_json, f"error: {error}")
             continue
         values = {"text": rendered.text, "coding": rendered.coding, "segments": rendered.parts}
-        _show(values, as_json, lambda values=values: f"{values['text']}\n({values['coding']}, {values['segments']} SMS)")
+        _show(values, as_json, f"{values['text']}\n({values['coding']}, {values['segments']} SMS)")
     if failed:
         raise SystemExit(1)
 

@@ -37,7 +37,8 @@ Endpoints = Callable[[BindSettings], Callable[[], ClientEndpoint]]
 #: Takes a query: route, bind, the PDU, and how to answer it (with a command_status) after the commit.
 MoSink = Callable[[str, BindSettings, DeliverSm | DataSm, Callable[[int], None]], None]
 
-_TYPES = {
+#: The connections of a bind: what is added to its name, and the bind request.
+CONNECTIONS = {
     BindMode.TRANSCEIVER: (("", BindType.TRANSCEIVER),),
     BindMode.TRANSMITTER: (("", BindType.TRANSMITTER),),
     BindMode.RECEIVER: (("", BindType.RECEIVER),),
@@ -97,7 +98,7 @@ class OperatorLink:
         self._log = log.bind(route=self.route)
         senders = {bind.name: bind for bind in lane.binds}
         for bind in settings.binds:
-            for suffix, bind_type in _TYPES[bind.mode]:
+            for suffix, bind_type in CONNECTIONS[bind.mode]:
                 client = make_client(reactor, endpoints(bind), esme_settings(bind, bind_type, suffix), self, rng)
                 self._settings[client] = bind
                 if bind_type is not BindType.RECEIVER:

@@ -1,0 +1,175 @@
+"""``motcua-gateway check``: tries out what a configuration names, without sending anything.
+
+Every part is tried even when an earlier one has faults: an engineer wants the whole list at once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.app.endpoints import endpoint_factory
+from gateway.app.prepare import startup_faults
+from gateway.dossiers.source import Source
+from gateway.errors import ConfigError, GatewayError
+from gateway.mt.operator import CONNECTIONS, esme_settings
+from gateway.settings import BindSettings, GatewaySettings
+from gateway.smpp.client import EsmeClient
+from gateway.smpp.constants import CommandStatus, status_name
+from gateway.store import migrate
+
+#: Tells the outcome of one part: its name and its faults.
+Show = Callable[[str, list[ConfigError]], None]
+
+
+def run_check(settings: GatewaySettings, show: Show, *, offline: bool) -> None:
+    """Check everything, telling each part's outcome as it is known. Runs the reactor to its end."""
+    show("configuration", startup_faults(settings))
+    if offline:
+        return
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    crash: list[Failure] = []
+
+    def start() -> None:
+        work = Deferred.fromCoroutine(_check_all(reactor, settings, show))
+        work.addErrback(crash.append)
+        work.addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(start)
+    reactor.run()
+    if crash:
+        crash[0].raiseException()
+
+
+async def _check_all(reactor: Any, settings: GatewaySettings, show: Show) -> None:
+    show("store", _store_faults(settings))
+    sources = [(name, _check_source(reactor, name, settings)) for name in settings.sources]
+    binds = [
+        (route, index, bind, _check_bind(reactor, f"operators.{route}.binds.{index}", bind))
+        for route, operator in settings.operators.items()
+        for index, bind in enumerate(operator.binds)
+    ]
+    for name, source_work in sources:
+        show(f"sources.{name}", await source_work)
+    for route, index, bind, bind_work in binds:
+        show(f"operators.{route}.binds.{index} ({bind.name})", await bind_work)
+
+
+def _store_faults(settings: GatewaySettings) -> list[ConfigError]:
+    try:
+        revision = migrate.current(settings.store.url)
+    except GatewayError as error:
+        return [ConfigError("store.url", str(error), "Correct the URL, or start the database server")]
+    if revision not in (None, migrate.head()):
+        what = f"the database has schema {revision}, this program needs {migrate.head()}"
+        return [ConfigError("store.url", what, "Run 'motcua-gateway db upgrade'")]
+    return []
+
+
+def _check_source(reactor: Any, name: str, settings: GatewaySettings) -> Deferred[list[ConfigError]]:
+    async def check() -> list[ConfigError]:
+        try:
+            source = Source(reactor, name, settings.sources[name])
+        except ConfigError as error:
+            return [error]
+        try:
+            return await source.check()
+        finally:
+            source.close()
+
+    return Deferred.fromCoroutine(check())
+
+
+def _check_bind(reactor: Any, path: str, bind: BindSettings) -> Deferred[list[ConfigError]]:
+    async def check() -> list[ConfigError]:
+        faults: list[ConfigError] = []
+        for suffix, bind_type in CONNECTIONS[bind.mode]:
+            trial = _Trial(reactor, path, bind)
+            client = EsmeClient(
+                reactor,
+                endpoint_factory(reactor, bind),
+                esme_settings(bind, bind_type, suffix),
+                trial,
+                random.Random(0),
+            )
+            trial.start(client)
+            fault = await trial.done
+            await client.stop(2.0)
+            if fault is not None:
+                faults.append(fault)
+        return faults
+
+    return Deferred.fromCoroutine(check())
+
+
+class _Trial:
+    """Watches one attempt to bind."""
+
+    def __init__(self, reactor: Any, path: str, bind: BindSettings) -> None:
+        self._path, self._bind = path, bind
+        self._reactor = reactor
+        self._client: EsmeClient | None = None
+        self._limit_s = bind.session_init_timeout_s * 2
+        self._timer: Any = None
+        self.done: Deferred[ConfigError | None] = Deferred()
+
+    def start(self, client: EsmeClient) -> None:
+        self._client = client
+        self._timer = self._reactor.callLater(self._limit_s, self._finish, self._silent())
+        client.start()
+
+    def _finish(self, fault: ConfigError | None) -> None:
+        if self.done.called:
+            return
+        if self._timer.active():
+            self._timer.cancel()
+        self.done.callback(fault)
+
+    def _silent(self) -> ConfigError:
+        return ConfigError(
+            self._path,
+            f"{self._bind.host}:{self._bind.port} does not answer the bind within {self._limit_s:.0f} s",
+            "Ask the operator whether this address is an SMSC and whether yours is allowed to connect",
+        )
+
+    def on_bound(self, client: EsmeClient) -> None:
+        self._finish(None)
+
+    def on_bind_refused(self, client: EsmeClient, status: int) -> None:
+        remedies = {
+            int(CommandStatus.ESME_RINVPASWD): "Correct 'password'",
+            int(CommandStatus.ESME_RINVSYSID): "Correct 'system_id'",
+            int(CommandStatus.ESME_RINVSYSTYP): "Correct 'system_type'",
+            int(
+                CommandStatus.ESME_RALYBND
+            ): "The account is bound already: stop the daemon that holds it, or ask for one more bind",
+        }
+        remedy = remedies.get(status, "Check system_id, password and mode with the operator")
+        self._finish(ConfigError(self._path, f"the SMSC refused the bind with {status_name(status)}", remedy))
+
+    def on_unbound(self, client: EsmeClient, reason: str, unanswered: Any, never_sent: Any) -> None:
+        self._finish(
+            ConfigError(
+                self._path,
+                f"{self._bind.host}:{self._bind.port}: {reason}",
+                "Check host, port and the way there (firewall, VPN); the daemon would keep trying",
+            )
+        )
+
+    def on_response(self, client: EsmeClient, token: Any, response: Any) -> None:
+        """A trial sends nothing that is answered."""
+
+    def on_expired(self, client: EsmeClient, token: Any) -> None:
+        """A trial sends nothing that expires."""
+
+    def on_late_response(self, client: EsmeClient, token: Any, response: Any) -> None:
+        """A trial sends nothing that is answered."""
+
+    def on_request(self, client: EsmeClient, request: Any) -> None:
+        """Left unanswered: the SMSC keeps the message for the daemon."""
