@@ -398,6 +398,15 @@ class QuerySettings(Settings):
     foreign_keywords: Literal["answer", "ignore"] = Field(
         "answer", description="answer: the bad-syntax reply; ignore: the shortcode's other services answer"
     )
+    result_ready_template: Literal["status", "own"] = Field(
+        "status",
+        description="a dossier at the step 'Trả kết quả': status = its step and đúng hạn / trễ hạn as for every other; "
+        "own = mo_reply_result_ready, which asks the citizen to come",
+    )
+    clock_stopped_template: Literal["status", "own"] = Field(
+        "status",
+        description="a dossier whose clock is stopped: status = its step and đúng hạn; own = mo_reply_clock_stopped",
+    )
     per_sender_per_day: int = Field(100, ge=1, description="then the too-many reply once; protects agencies' databases")
     errors_per_sender_per_hour: int = Field(
         5,
@@ -440,6 +449,10 @@ class RetentionSettings(Settings):
     )
     waiting_receipt_s: float = Field(
         86_400.0, gt=0, description="a receipt that matches nothing is an orphan after this"
+    )
+    orphan_receipt_s: float = Field(2_592_000.0, gt=0, description="orphaned receipts are listed for a month")
+    message_days: int = Field(
+        400, ge=1, description="messages that have ended are deleted after this; thirteen months for the yearly reports"
     )
 
 

@@ -19,7 +19,7 @@ from gateway.model import (
     NewMessage,
     ReplyKind,
 )
-from gateway.settings import GatewaySettings, QueryServiceSettings
+from gateway.settings import GatewaySettings, QueryServiceSettings, QuerySettings
 from gateway.store.inbox import RecordedMo
 from gateway.templates.registry import Registry
 
@@ -29,8 +29,12 @@ REPLY_PRIORITY = 0
 ON_TIME, LATE = "Đúng hạn", "Trễ hạn"
 
 
-def reply_kind(dossier: Dossier) -> ReplyKind:
-    """Which answer a dossier gets. What ended comes before the stopped clock."""
+def reply_kind(dossier: Dossier, queries: QuerySettings) -> ReplyKind:
+    """Which answer a dossier gets. What ended comes before the stopped clock.
+
+    F12 asks for the current step and đúng hạn / trễ hạn; so a result that waits at the counter and a dossier whose clock is
+    stopped are answered with these, word for word, unless the configuration prefers their own templates.
+    """
     if dossier.state is DossierState.RETURNED:
         return ReplyKind.FINISHED
     if dossier.state is DossierState.WITHDRAWN:
@@ -39,22 +43,31 @@ def reply_kind(dossier: Dossier) -> ReplyKind:
         return ReplyKind.REFUSED
     if dossier.state is DossierState.RESULT_READY:
         # Nobody is asked to come to the counter for a result that the post brings (F29, F30).
-        return ReplyKind.STATUS if dossier.return_by_post else ReplyKind.RESULT_READY
-    return ReplyKind.CLOCK_STOPPED if dossier.clock_stopped else ReplyKind.STATUS
+        own = queries.result_ready_template == "own" and not dossier.return_by_post
+        return ReplyKind.RESULT_READY if own else ReplyKind.STATUS
+    own = queries.clock_stopped_template == "own" and dossier.clock_stopped
+    return ReplyKind.CLOCK_STOPPED if own else ReplyKind.STATUS
 
 
 def is_late(dossier: Dossier, business_now: datetime) -> bool:
-    """Trễ hạn, judged now: a dossier that ended, whose clock is stopped, or that has no promised date is on time.
+    """Trễ hạn: judged now, or for a dossier that ended by the time at which it ended.
 
-    A promised time of 00:00 in Vietnam is a day without a time, from a column that always has one: it is kept until
-    the day is over.
+    One whose clock is stopped, that has no promised date, or that ended nobody knows when, is on time. A time of 00:00 in
+    Vietnam is a day without a time, from a column that always has one: such a promise is kept until the day is over.
     """
-    if dossier.due_at is None or dossier.clock_stopped or dossier.state.ended:
+    if dossier.due_at is None or dossier.clock_stopped:
         return False
     due = dossier.due_at.astimezone(VIETNAM)
-    if due.timetz().replace(tzinfo=None) == time(0):
-        due += timedelta(days=1)
-    return business_now > due
+    if not dossier.state.ended:
+        return business_now > (due + timedelta(days=1) if _is_day(due) else due)
+    if dossier.finished_at is None:
+        return False
+    finished = dossier.finished_at.astimezone(VIETNAM)
+    return finished.date() > due.date() if _is_day(due) or _is_day(finished) else finished > due
+
+
+def _is_day(moment: datetime) -> bool:
+    return moment.timetz().replace(tzinfo=None) == time(0)
 
 
 class Replies:

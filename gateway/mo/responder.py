@@ -131,7 +131,7 @@ class Responder:
             return _Finding(ReplyKind.TEMPORARY_FAILURE, lookup_ms=self._ms_since(started))
         took_ms = self._ms_since(started)
         if found.dossier is not None:
-            return _Finding(reply_kind(found.dossier), found.dossier, found.found_in, found.seen_at, took_ms)
+            return _Finding(reply_kind(found.dossier, self._queries), found.dossier, found.found_in, found.seen_at, took_ms)
         kind = ReplyKind.UNKNOWN_CODE if found.complete else ReplyKind.TEMPORARY_FAILURE
         return _Finding(kind, lookup_ms=took_ms)
 

@@ -76,9 +76,9 @@ def test_a_query_is_answered(each_store: Bench) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "decision"),
     [
-        (found(state=DossierState.RESULT_READY), "mo_reply_result_ready", "charge"),
+        (found(state=DossierState.RESULT_READY), "mo_reply_status", "charge"),
         (found(state=DossierState.RETURNED), "mo_reply_finished", "charge"),
-        (found(clock_stopped=True), "mo_reply_clock_stopped", "charge"),
+        (found(clock_stopped=True), "mo_reply_status", "charge"),
         (NOT_FOUND, "mo_reply_unknown_code", "charge"),
         (FAILED, "mo_reply_temporary_failure", "no_charge"),
         (LookupAnswer(LookupResult.AMBIGUOUS), "mo_reply_temporary_failure", "no_charge"),

@@ -11,7 +11,7 @@ from mo_bench import CODE, START, dossier, registry
 from gateway.mo.charging.decisions import FOUND_REPLIES
 from gateway.mo.replies import Replies, is_late, reply_kind
 from gateway.model import ChargeDecision, DossierState, IncomingMo, MoState, NewMessage, QueryResult, ReplyKind
-from gateway.settings import parse_settings
+from gateway.settings import QuerySettings, parse_settings
 from gateway.store.inbox import RecordedMo
 
 DUE = datetime(2026, 3, 12, 10, 0, tzinfo=UTC)  # 17:00 in Vietnam
@@ -33,6 +33,16 @@ SECOND = timedelta(seconds=1)
         ({"due_at": DUE, "state": DossierState.AWAITING_SUPPLEMENT}, DUE + SECOND, True),
         ({"due_at": DUE, "state": DossierState.RESULT_READY}, DUE + SECOND, False),
         ({"due_at": DUE, "state": DossierState.RETURNED}, DUE + SECOND, False),
+        # what ended is judged by the time at which it ended, whenever the citizen asks
+        ({"due_at": DUE, "state": DossierState.RESULT_READY, "finished_at": DUE}, DUE + timedelta(days=9), False),
+        ({"due_at": DUE, "state": DossierState.RESULT_READY, "finished_at": DUE + SECOND}, DUE + SECOND, True),
+        ({"due_at": MIDNIGHT, "state": DossierState.RESULT_READY, "finished_at": DUE}, DUE + SECOND, False),
+        (
+            {"due_at": MIDNIGHT, "state": DossierState.RESULT_READY, "finished_at": MIDNIGHT + timedelta(days=1)},
+            DUE + timedelta(days=9),
+            True,
+        ),
+        ({"due_at": DUE, "state": DossierState.RESULT_READY, "finished_at": MIDNIGHT}, DUE + timedelta(days=9), False),
     ],
 )
 def test_late_is_judged_now_against_the_promise(values: dict[str, Any], now: datetime, expected: bool) -> None:
@@ -46,11 +56,9 @@ def test_late_is_judged_now_against_the_promise(values: dict[str, Any], now: dat
         ({"state": DossierState.RECEIVED}, ReplyKind.STATUS),
         ({"state": DossierState.PROCESSING}, ReplyKind.STATUS),
         ({"state": DossierState.AWAITING_SUPPLEMENT}, ReplyKind.STATUS),
-        ({"state": DossierState.AWAITING_PAYMENT, "clock_stopped": True}, ReplyKind.CLOCK_STOPPED),
-        ({"state": DossierState.RESULT_READY}, ReplyKind.RESULT_READY),
-        ({"state": DossierState.RESULT_READY, "clock_stopped": True}, ReplyKind.RESULT_READY),
-        # nobody is asked to come for a result that the post brings
-        ({"state": DossierState.RESULT_READY, "return_by_post": True}, ReplyKind.STATUS),
+        ({"state": DossierState.AWAITING_PAYMENT, "clock_stopped": True}, ReplyKind.STATUS),
+        ({"state": DossierState.RESULT_READY}, ReplyKind.STATUS),
+        ({"state": DossierState.RESULT_READY, "clock_stopped": True}, ReplyKind.STATUS),
         ({"state": DossierState.RETURNED, "clock_stopped": True}, ReplyKind.FINISHED),
         ({"state": DossierState.WITHDRAWN}, ReplyKind.WITHDRAWN),
         ({"state": DossierState.NOT_ACCEPTED}, ReplyKind.REFUSED),
@@ -58,7 +66,24 @@ def test_late_is_judged_now_against_the_promise(values: dict[str, Any], now: dat
     ],
 )
 def test_every_state_has_its_reply(values: dict[str, Any], expected: ReplyKind) -> None:
-    assert reply_kind(dossier(**values)) is expected
+    assert reply_kind(dossier(**values), QuerySettings()) is expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"state": DossierState.RESULT_READY}, ReplyKind.RESULT_READY),
+        ({"state": DossierState.RESULT_READY, "clock_stopped": True}, ReplyKind.RESULT_READY),
+        # nobody is asked to come for a result that the post brings
+        ({"state": DossierState.RESULT_READY, "return_by_post": True}, ReplyKind.STATUS),
+        ({"state": DossierState.AWAITING_PAYMENT, "clock_stopped": True}, ReplyKind.CLOCK_STOPPED),
+        ({"state": DossierState.PROCESSING}, ReplyKind.STATUS),
+        ({"state": DossierState.WITHDRAWN, "clock_stopped": True}, ReplyKind.WITHDRAWN),
+    ],
+)
+def test_templates_of_their_own_where_the_province_wants_them(values: dict[str, Any], expected: ReplyKind) -> None:
+    own = QuerySettings(result_ready_template="own", clock_stopped_template="own")
+    assert reply_kind(dossier(**values), own) is expected
 
 
 def message_of(kind: ReplyKind = ReplyKind.STATUS, destination_addr: str = "8083", **values: Any) -> NewMessage:
