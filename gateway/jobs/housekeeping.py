@@ -38,9 +38,6 @@ class Sending(Protocol):
     """The part of :class:`gateway.mt.service.MtService` that housekeeping needs."""
 
     @property
-    def lease(self) -> Any: ...
-
-    @property
     def hooks(self) -> ReplyHooks: ...
 
     @property
@@ -62,8 +59,16 @@ class Housekeeping:
     """Runs the steps, each at its own pace. ``stop`` waits for those under way."""
 
     def __init__(
-        self, reactor: ReactorTime, clock: Clock, db: Database, settings: GatewaySettings, sending: Sending
+        self,
+        reactor: ReactorTime,
+        clock: Clock,
+        db: Database,
+        settings: GatewaySettings,
+        node: str,
+        sending: Sending,
     ) -> None:
+        """``node``: the claimant, as :attr:`gateway.mt.lease.NodeLease.node`."""
+        self._node = node
         self._reactor = reactor
         self._clock = clock
         self._db = db
@@ -177,7 +182,7 @@ class Housekeeping:
         """Notices in doubt for long are sent once more."""
         if self._settings.doubt.notices != "resend_once":
             return succeed(0)
-        done = self._db.run(
+        done: Deferred[list[int]] = self._db.run(
             "resend_doubtful",
             doubt.resend_doubtful_txn,
             self._ago(self._settings.doubt.wait_s),
@@ -185,8 +190,7 @@ class Housekeeping:
             self._clock.now(),
             LIMIT,
         )
-        done.addCallback(_told, "possible_duplicates_queued")
-        return done.addCallback(self._wake_if_any)
+        return done.addCallback(_told, "possible_duplicates_queued").addCallback(self._wake_if_any)
 
     def _release_strays(self) -> Deferred[int]:
         """Claims of ours whose commit was answered by a lost connection go back."""
@@ -194,7 +198,7 @@ class Housekeeping:
         done = self._db.run(
             "release_strays",
             claims.release_strays_txn,
-            self._sending.lease.node,
+            self._node,
             self._sending.in_hand,
             now - STRAY_AFTER,
             now,

@@ -48,6 +48,7 @@ class MtService:
         rng: random.Random,
     ) -> None:
         self.lease = lease
+        self.hooks = hooks
         self.receipts = ReceiptRecorder(clock, db, hooks)
         self._reactor = reactor
         self._settings = settings

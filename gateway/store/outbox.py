@@ -7,6 +7,7 @@ the whole life. Every function runs inside the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -123,3 +124,35 @@ def expire_pending_txn(conn: Connection, business_now: datetime, now: datetime, 
         .returning(message.c.id)
     )
     return sorted(int(row.id) for row in conn.execute(statement))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in one state for one operator."""
+
+    route: str
+    state: MessageState
+    messages: int
+    since: datetime  # system time at which the longest waiting one came into this state
+
+
+def backlog_txn(conn: Connection) -> list[Backlog]:
+    """Everything that has not ended, by operator and state, with its age (invariant 7). Reads small partial indexes."""
+    open_states = [state for state in MessageState if not state.final]
+    queries = [
+        sa.select(
+            message.c.route,
+            sa.literal(state.value, literal_execute=True).label("state"),
+            sa.func.count().label("messages"),
+            sa.func.min(message.c.state_at, type_=message.c.state_at.type).label("since"),
+        )
+        .where(state_is(state))
+        .group_by(message.c.route)
+        for state in open_states
+    ]
+    found = [
+        Backlog(row.route, MessageState(row.state), row.messages, row.since)
+        for query in queries
+        for row in conn.execute(query)
+    ]
+    return sorted(found, key=lambda backlog: (backlog.route, open_states.index(backlog.state)))
