@@ -105,7 +105,7 @@ def _tell_what_next(screen: Screen, folder: Path) -> None:
         f"  make demo-keep                                   để chạy tiếp · leave it running\n"
         f"  motcua-gateway explain mo 'MCKH 0101701234'      cổng hiểu tin nhắn ra sao · what the gateway reads in a text\n"
         f"  motcua-gateway explain phone 'ĐT: 0168 512 3456' số này dùng được không · is this number good\n"
-        f"  less {folder}/gateway.log                      nhật ký, số máy được che · the log, numbers masked\n"
+        f"  {f'less {folder}/gateway.log':<49}nhật ký, số máy được che · the log, numbers masked\n"
         f"  (lệnh nằm trong .venv/bin/ · commands are in .venv/bin/)",
         highlight=False,
     )

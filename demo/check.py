@@ -37,8 +37,8 @@ def check(
     """All checks."""
     return [
         Finding(
-            "Mỗi thông báo phải có đều đã lập, đúng một lần, đúng số máy",
-            "every notice that was due was made, once, to the right number",
+            "Mỗi thông báo phải có đều đã lập, đúng một lần, đúng số máy; bấm nhầm thì không gửi",
+            "every notice that was due was made, once, to the right number; what was taken back never left",
             tuple(_notices(expected, messages)),
         ),
         Finding(
@@ -72,8 +72,7 @@ def check(
 def _notices(expected: Iterable[Expected], messages: Sequence[BookedMessage]) -> Iterator[str]:
     made: dict[tuple[str, str, MessageKind], list[BookedMessage]] = {}
     for each in messages:
-        if each.state is not MessageState.CANCELLED:
-            made.setdefault((each.source, each.code, each.kind), []).append(each)
+        made.setdefault((each.source, each.code, each.kind), []).append(each)
     for want in expected:
         found = made.get((want.source, want.file.code, want.kind), [])
         name = f"{want.kind} of {want.file.code} ({want.file.role})"
@@ -81,21 +80,22 @@ def _notices(expected: Iterable[Expected], messages: Sequence[BookedMessage]) ->
             yield f"{name}: made {len(found)} times"
             continue
         notice, applicant = found[0], want.file.applicant
-        if applicant.mobile and (notice.destination_addr != applicant.mobile or not notice.accepted):
-            yield f"{name}: {notice.state} {notice.reason} to '{notice.destination_addr}', not to {applicant.mobile}"
-        if not applicant.mobile and (notice.state, notice.reason) != (
-            MessageState.REJECTED,
-            f"phone:{applicant.reject_reason}",
-        ):
-            yield f"{name}: {notice.state} {notice.reason}, but its number '{applicant.phone_raw}' is {applicant.reject_reason}"
+        ending = f"{name}: {notice.state} {notice.reason}".rstrip()
+        if not applicant.mobile:
+            if (notice.state, notice.reason) != (MessageState.REJECTED, f"phone:{applicant.reject_reason}"):
+                yield f"{ending}, but its number '{applicant.phone_raw}' is {applicant.reject_reason}"
+        elif want.taken_back:
+            if notice.state is not MessageState.CANCELLED:
+                yield f"{ending}, but it was taken back in time"
+        elif notice.destination_addr != applicant.mobile or not notice.accepted:
+            yield f"{ending} to '{notice.destination_addr}', not to {applicant.mobile}"
 
 
 def _uncalled(expected: Iterable[Expected], messages: Sequence[BookedMessage]) -> Iterator[str]:
     wanted = {(want.source, want.file.code, want.kind) for want in expected}
     for each in messages:
-        notice = each.kind is not MessageKind.MO_REPLY and each.state is not MessageState.CANCELLED
-        if notice and (each.source, each.code, each.kind) not in wanted:
-            yield f"{each.kind} of {each.code}: {each.state} {each.reason}"
+        if each.kind is not MessageKind.MO_REPLY and (each.source, each.code, each.kind) not in wanted:
+            yield f"{each.kind} of {each.code}: {each.state} {each.reason}".rstrip()
 
 
 def _unfinished(messages: Sequence[BookedMessage]) -> Iterator[str]:

@@ -13,11 +13,12 @@ from gateway.model import MessageKind
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A notice that must come of what was done."""
+    """A notice that must come of what was done. ``taken_back``: it was made and must not have left."""
 
     source: str
     file: CaseFile
     kind: MessageKind
+    taken_back: bool = False
 
 
 @dataclass
@@ -57,12 +58,14 @@ class Counter:
 
     def expected(self) -> list[Expected]:
         """Every notice that must have been made by the end of the story."""
-        return [
-            Expected(source, file, kind)
-            for source, file in self.province.all_files()
-            if file.role in ROLES
-            for kind in ROLES[file.role].notices
-        ]
+        found: list[Expected] = []
+        for source, file in self.province.all_files():
+            role = ROLES.get(file.role)
+            if role is not None:
+                found += [Expected(source, file, kind) for kind in role.notices]
+                if role.taken_back is not None:
+                    found.append(Expected(source, file, role.taken_back, taken_back=True))
+        return found
 
     def _move(self, roles: Iterable[str], stage: Stage, now: datetime) -> int:
         count = 0

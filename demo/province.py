@@ -33,6 +33,7 @@ class Role:
     clock_stopped: bool = False
     by_post: bool = False
     same_day: bool = False
+    taken_back: MessageKind | None = None  # made in the morning, withdrawn within the hold
 
 
 _READY, _SUPPLEMENT = MessageKind.RESULT_READY, MessageKind.SUPPLEMENT_NEEDED
@@ -49,12 +50,12 @@ ROLES: dict[str, Role] = {
     # "Chờ bổ sung", but not yet back at the one-stop shop: both are needed
     "supplement_at_office": Role(Stage.PROCESSING, (3, 9), (), _each(2, 2)),
     # announced by mistake and taken back within the hold
-    "mistake": Role(Stage.PROCESSING, (2, 5), (), _each(3, 2)),
+    "mistake": Role(Stage.PROCESSING, (2, 5), (), _each(3, 2), taken_back=_READY),
     # put at "Trả kết quả" where a supplement was meant: only the supplement is told
-    "mixed_up": Role(Stage.PROCESSING, (2, 5), (_SUPPLEMENT,), _each(2, 1)),
+    "mixed_up": Role(Stage.PROCESSING, (2, 5), (_SUPPLEMENT,), _each(2, 1), taken_back=_READY),
     # the citizen stood at the counter already
-    "handed_over": Role(Stage.PROCESSING, (0, 3), (), _each(2, 2)),
-    "withdrawn": Role(Stage.PROCESSING, (4, 8), (), _each(1, 1)),
+    "handed_over": Role(Stage.PROCESSING, (0, 3), (), _each(2, 2), taken_back=_READY),
+    "withdrawn": Role(Stage.PROCESSING, (4, 8), (), _each(1, 1), taken_back=_SUPPLEMENT),
     "by_post": Role(Stage.PROCESSING, (1, 3), (), _each(1, 1), by_post=True),
     "same_day": Role(Stage.RECEIVED, (0, 0), (), _each(3, 2), same_day=True),
     "due_tomorrow": Role(Stage.PROCESSING, (1, 1), (_APOLOGY,), _each(17, 13)),

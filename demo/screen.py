@@ -66,7 +66,7 @@ class Screen:
         lines = [
             f"[bold]{escape(each.sender)}[/] [dim]({each.parts} SMS)[/]\n{escape(each.text)}" for each in messages
         ] or ["[dim](trống · empty)[/]"]
-        self.console.print(Panel("\n".join(lines), title=f"{escape(owner)} · {phone}", title_align="left", width=100))
+        self.console.print(Panel("\n\n".join(lines), title=f"{escape(owner)} · {phone}", title_align="left", width=100))
 
     def totals(self, totals: Mapping[str, AgencyTotals]) -> None:
         table = Table(title="Thông báo theo cơ quan · notices by agency", title_justify="left")

@@ -10,6 +10,7 @@ from datetime import time
 
 import sqlalchemy as sa
 
+from demo.agencies import CaseFile
 from demo.books import BookedMessage, Books, totals_by_agency
 from demo.check import Finding, check
 from demo.counter import Counter
@@ -41,6 +42,7 @@ class Story:
         self.screen = screen
         self.smsc = Smsc(setup.control_url)
         self.books = Books(setup.folder / "store.sqlite3")
+        self._throttled = 0  # refusals told so far
         self._simulator = simulator
         self._gateway = gateway
 
@@ -108,9 +110,8 @@ class Story:
             self.screen.exchange(text, phone, answer)
 
     def _questions(self) -> Iterator[tuple[str, str]]:
-        one = {file.role: file for _, file in self.province.all_files() if file.role.startswith("asks_")}
         yield EXAMPLE_PHONE, f"MCKH {EXAMPLE_CODE}"
-        viettel, vinaphone = one["asks_viettel"], one["asks_vinaphone"]
+        viettel, vinaphone = self._asker("viettel"), self._asker("vinaphone")
         yield viettel.applicant.mobile, f"mckh {viettel.code.lower()}"  # a national code
         yield vinaphone.applicant.mobile, f"Mckh  {vinaphone.code} gửi 8083"  # late
         ready = next(f for _, f in self.province.all_files() if f.role == "ready" and f.applicant.carrier == "MobiFone")
@@ -119,6 +120,9 @@ class Story:
         yield viettel.applicant.mobile, "MCKH 010170123"  # a digit short: not charged
         yield vinaphone.applicant.mobile, "Hồ sơ của tôi xong chưa?"  # taken with the query: refunded
         yield self.setup.poor.applicant.mobile, f"MCKH {self.setup.poor.code}"  # no money left
+
+    def _asker(self, carrier: str) -> CaseFile:
+        return self.province.of_role("tu_phap", f"asks_{carrier}")[0]
 
     def _apology(self) -> None:
         self._clock(time(17, 30))
@@ -130,6 +134,7 @@ class Story:
         self._settle("the apologies to end")
         count = sum(self.books.message_states((MessageKind.APOLOGY_DUE_TOMORROW,)).values())
         self.screen.line(f"{count} hồ sơ hẹn trả ngày mai chưa có kết quả", "dossiers due tomorrow without a result")
+        self._tell_throttling()
 
     def _evening(self) -> None:
         self._clock(time(17, 40))
@@ -162,26 +167,31 @@ class Story:
         shown = (
             ("mixed_up", "bấm nhầm bước, đã sửa · put at the wrong step first"),
             ("evening", "xin lỗi rồi có kết quả · apology, then the result"),
-            ("asks_vinaphone", "trễ hạn · late"),
         )
         for role, what in shown:
             for source, file in self.province.all_files():
-                if file.role == role and ((source, file.code) in reached or role.startswith("asks_")):
+                if file.role == role and (source, file.code) in reached:
                     yield f"{file.applicant.name} ({what})", file.applicant.mobile
                     break
+        late = self._asker("vinaphone")
+        yield f"{late.applicant.name} (trễ hạn · late)", late.applicant.mobile
 
     def _tell_troubles(self) -> None:
         record = self._record()
-        throttled = record.refused()[THROTTLED]
+        again = sum(each.possible_duplicate for each in self.books.messages())
         self.screen.line(
-            f"MobiFone quá tải, từ chối {throttled} lần (ESME_RTHROTTLED): cổng chậm lại, giữ nguyên thứ tự",
-            "throttled: the bind paused and kept the order",
+            f"Viettel đứt kết nối {record.links_cut()} lần giữa chừng, đã nối lại; {again} tin chưa rõ được gửi lại một lần",
+            "the link was cut in mid-flow; what nobody answered for was sent once more, if no receipt came",
         )
-        binds = record.binds()["viettel"]
+        self._tell_throttling()
+
+    def _tell_throttling(self) -> None:
+        throttled = self._record().refused()[THROTTLED]
         self.screen.line(
-            f"Viettel đứt kết nối {record.links_cut()} lần giữa chừng, đã nối lại ({binds} lần bind)",
-            "the link was cut in mid-flow and is up again",
+            f"MobiFone quá tải, từ chối {throttled - self._throttled} lần (ESME_RTHROTTLED): cổng chậm lại, giữ nguyên thứ tự",
+            "throttled: the bind paused, kept the order and found the operator's pace",
         )
+        self._throttled = throttled
 
     def _record(self) -> Record:
         self.smsc.flush()

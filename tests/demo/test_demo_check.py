@@ -101,7 +101,7 @@ def test_a_notice_to_a_wrong_number() -> None:
     other = {**GOOD[0], "destination": "84900000001"}
     found = problems([a_message(destination_addr="84900000001"), REJECTED, REPLY], [other, *GOOD[1:]])
     assert found == [
-        "result_ready of 0101700001 (ready): delivered  to '84900000001', not to 84905123456",
+        "result_ready of 0101700001 (ready): delivered to '84900000001', not to 84905123456",
     ]
 
 
@@ -111,10 +111,21 @@ def test_a_wrong_reason_of_rejection() -> None:
     assert "is MISSING" in found[0]
 
 
+def test_a_notice_that_was_taken_back_must_not_leave() -> None:
+    mistake = Expected("a", a_file("0101700003"), MessageKind.RESULT_READY, taken_back=True)
+    cancelled = a_message(id=5, code="0101700003", state=MessageState.CANCELLED, accepted=False, left=False)
+    good = [a_message(), REJECTED, REPLY, cancelled]
+    assert [finding.problems for finding in check([*EXPECTED, mistake], good, [QUERY], Record(GOOD))] == [()] * 6
+    left = a_message(id=5, code="0101700003", text="TB: 0101700003 da co")
+    entries = [*GOOD, a_submit(left.text)]
+    findings = check([*EXPECTED, mistake], [a_message(), REJECTED, REPLY, left], [QUERY], Record(entries))
+    assert findings[0].problems == ("result_ready of 0101700003 (ready): delivered, but it was taken back in time",)
+
+
 def test_a_notice_that_nobody_waits_for() -> None:
     extra = a_message(id=9, code="0101700099", text="TB: 0101700099 da co")
     found = problems([a_message(), REJECTED, REPLY, extra], [*GOOD, a_submit(extra.text)])
-    assert found == ["result_ready of 0101700099: delivered "]
+    assert found == ["result_ready of 0101700099: delivered"]
 
 
 @pytest.mark.parametrize("state", ["held", "queued", "sending", "accepted", "unknown"])
