@@ -25,7 +25,7 @@ log = structlog.get_logger()
 #: Renewals in one lease: two may fail before it runs out.
 RENEWALS = 4
 #: After an unclean end of the earlier life, or beside other nodes, the licence may be in use still, in seconds.
-LICENCE_WINDOW_S = 1.0
+LICENCE_WINDOW_S = 1.01
 
 
 class Lease(Protocol):

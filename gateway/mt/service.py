@@ -12,11 +12,11 @@ from gateway.clock import Clock
 from gateway.db import Database
 from gateway.mt.hooks import ReplyHooks
 from gateway.mt.lane import Lane
-from gateway.mt.lease import NodeLease
+from gateway.mt.lease import LICENCE_WINDOW_S, NodeLease
 from gateway.mt.operator import Endpoints, LinkStatus, MoSink, OperatorLink, make_binds
 from gateway.mt.receipts import ReceiptRecorder
 from gateway.settings import GatewaySettings
-from gateway.smpp.ports import ReactorTime
+from gateway.smpp.ports import DelayedCall, ReactorTime
 from gateway.store.nodes import Registered
 
 log = structlog.get_logger()
@@ -52,6 +52,7 @@ class MtService:
         self.receipts = ReceiptRecorder(clock, db, hooks)
         self._reactor = reactor
         self._settings = settings
+        self._growth: DelayedCall | None = None
         self.lanes: dict[str, Lane] = {}
         self.links: dict[str, OperatorLink] = {}
         for route, operator in settings.operators.items():
@@ -94,6 +95,7 @@ class MtService:
         return DeferredList([link.stop(timeout_s) for link in self.links.values()], consumeErrors=True)
 
     def _leave(self) -> Deferred[Any]:
+        self._cancel_growth()
         for lane in self.lanes.values():
             lane.stop()
         left = self.lease.stop()
@@ -110,13 +112,26 @@ class MtService:
         return [status for link in self.links.values() for status in link.status()]
 
     def _share_licences(self) -> None:
-        """Every live node gets an equal part of each licence; what does not divide goes to the first by name."""
+        """Every live node gets an equal part of each licence; what does not divide goes to the first by name.
+
+        A smaller part counts at once. A larger one counts a second later: whoever had it may have used it until now.
+        """
+        self._set_shares(grow=False)
+        self._cancel_growth()
+        self._growth = self._reactor.callLater(LICENCE_WINDOW_S, self._set_shares, True)
+
+    def _cancel_growth(self) -> None:
+        if self._growth is not None and self._growth.active():
+            self._growth.cancel()
+
+    def _set_shares(self, grow: bool) -> None:
         nodes, rank = self.lease.live_nodes, self.lease.rank
         for route, lane in self.lanes.items():
             whole = self._settings.operators[route].licence_parts_per_s
             share = whole // nodes + (rank < whole % nodes)
             for bind in lane.binds:
-                bind.licence.set_limit(share)
+                if grow or share < bind.licence.parts_per_s:
+                    bind.licence.set_limit(share)
+                    bind.recovery.full = float(max(1, share))
                 bind.licence.hold_until(self.lease.quiet_until)
-                bind.recovery.full = float(max(1, share))
             lane.wake()
