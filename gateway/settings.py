@@ -2,50 +2,28 @@
 
 Each setting has a default with its reason in its description; ``config/gateway.yaml`` and docs/settings.md show them.
 Secrets are written as ``{env: NAME}`` or ``{file: PATH}``; a literal is accepted for tests and the demo.
+
+The file is long because it is the list of all settings; what few binds need is in ``settings_smpp``.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gateway.errors import ConfigError
 from gateway.model import ChargeDecision, DossierState, MessageKind
-
-
-class Settings(BaseModel):
-    """Base of all sections: immutable, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-def _secret(value: Any) -> Any:
-    if isinstance(value, dict) and set(value) == {"env"}:
-        name = str(value["env"])
-        if name not in os.environ:
-            raise ValueError(f"the environment variable {name} is not set")
-        return os.environ[name]
-    if isinstance(value, dict) and set(value) == {"file"}:
-        path = Path(str(value["file"]))
-        try:
-            return path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ValueError(f"the secret file {path} cannot be read: {error.strerror}") from error
-    if isinstance(value, dict):
-        raise ValueError("write {env: NAME}, {file: PATH} or the value itself")
-    return value
-
-
-Secret = Annotated[str, BeforeValidator(_secret), Field(repr=False)]
+from gateway.settings_base import Secret, Settings
+from gateway.settings_smpp import BindTlv, ListenSettings, TlsSettings, TraceSettings, VendorTlv, with_named_tlvs
+from gateway.settings_smpp import TlvField as TlvField  # charging's, too
 
 
 class StoreSettings(Settings):
@@ -104,8 +82,15 @@ class BindSettings(Settings):
     """One SMPP bind (or a transmitter+receiver pair) to one SMSC address."""
 
     name: str = Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")
-    host: str
+    host: str = Field(description="name or address of the SMSC; not needed where the operator connects to us (listen)")
     port: int = Field(2775, ge=1, le=65535, description="2775 is the registered SMPP port")
+    other_hosts: tuple[str, ...] = Field(
+        (),
+        description="further addresses of the same SMSC, each HOST or HOST:PORT: an attempt goes through all of them, beginning "
+        "after the one that was lost. Two binds share the load besides",
+    )
+    tls: TlsSettings | None = Field(None, description="default: plain TCP, as most operators have it over a VPN")
+    listen: ListenSettings | None = Field(None, description="default: we connect to the operator")
     mode: BindMode = Field(BindMode.TRANSCEIVER, description="one connection both ways")
     system_id: str = Field(max_length=15)
     password: Secret = Field("", max_length=64, description="SMPP allows 8 characters; some operators take more")
@@ -142,6 +127,28 @@ class BindSettings(Settings):
     send_validity_period: bool = Field(
         False, description="tell the SMSC when a message is stale; off: some refuse a period longer than their own"
     )
+    tlvs: dict[str, BindTlv] = Field(
+        default_factory=dict,
+        description="TLVs that the operator wants on every submit_sm, by their name under vendor_tlvs or in the standard; "
+        "not sent to peers before 3.4",
+    )
+    trace: TraceSettings | None = Field(
+        None, description="default: nothing is written; 'motcua-gateway trace' looks on"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_listening_bind_needs_no_host(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("listen") is not None:
+            return {"host": "", **values}
+        return values
+
+    @field_validator("other_hosts")
+    @classmethod
+    def _other_hosts_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            split_host(entry, 2775)
+        return value
 
     @field_validator("interface_version", mode="after")
     @classmethod
@@ -155,6 +162,25 @@ class BindSettings(Settings):
         if self.reconnect_max_s < self.reconnect_min_s:
             raise ValueError("reconnect_max_s is below reconnect_min_s")
         return self
+
+    @model_validator(mode="after")
+    def _a_listener_shows_a_certificate(self) -> BindSettings:
+        if self.listen is not None and self.tls is not None and self.tls.enabled and self.tls.certificate is None:
+            raise ValueError("'listen' with 'tls' needs tls.certificate: the operator must see whom it speaks to")
+        return self
+
+    @property
+    def address(self) -> str:
+        """For people: where this bind's connections go to or come from."""
+        return f"port {self.listen.port} (listening)" if self.listen is not None else f"{self.host}:{self.port}"
+
+
+def split_host(entry: str, port: int) -> tuple[str, int]:
+    """HOST, HOST:PORT or [IPV6]:PORT in two. Raises ValueError, worded for the operator."""
+    match = re.fullmatch(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]\s]+))(?::(?P<port>\d{1,5}))?", entry)
+    if match is None or not 0 < int(match["port"] or port) < 65536:
+        raise ValueError(f"'{entry}' is neither HOST nor HOST:PORT")
+    return match["v6"] or match["name"], int(match["port"] or port)
 
 
 class OperatorSettings(Settings):
@@ -340,19 +366,6 @@ class TariffRow(Settings):
     amount_vnd: int = Field(ge=0)
 
 
-class TlvField(Settings):
-    """A TLV that a charging profile writes or reads."""
-
-    tag: int = Field(ge=0, le=0xFFFF)
-    type: Literal["integer", "cstring", "octets"] = "cstring"
-    octets: int = Field(1, ge=1, le=8, description="length of an integer")
-    prefix: str = Field(
-        "",
-        pattern=r"^(?:[0-9A-Fa-f]{2})*$",
-        description="octets in hexadecimal before the value, such as A0 for a subaddress that the user specifies",
-    )
-
-
 class ChargingProfile(Settings):
     """Where one operator wants the decision, the link to the MO, and where it tells the outcome."""
 
@@ -465,6 +478,14 @@ class GatewaySettings(Settings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     clock: ClockSettings = Field(default_factory=ClockSettings)
+    trace_socket: Path | None = Field(
+        Path("var/trace.sock"),
+        description="where 'motcua-gateway trace' asks the running daemon: a Unix socket that only its own user opens; null: no "
+        "such socket",
+    )
+    vendor_tlvs: tuple[VendorTlv, ...] = Field(
+        (), description="operators' own TLVs, to be named elsewhere in this file"
+    )
     operators: dict[str, OperatorSettings] = Field(min_length=1)
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     agencies: dict[str, AgencySettings] = Field(default_factory=dict)
@@ -474,8 +495,16 @@ class GatewaySettings(Settings):
     doubt: DoubtSettings = Field(default_factory=DoubtSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_tlvs(cls, values: Any) -> Any:
+        return with_named_tlvs(values) if isinstance(values, dict) else values
+
     @model_validator(mode="after")
     def _consistent(self) -> GatewaySettings:
+        tlvs = [row.name for row in self.vendor_tlvs]
+        if twice := sorted({name for name in tlvs if tlvs.count(name) > 1}):
+            raise ValueError(f"vendor_tlvs: used twice: {', '.join(twice)}")
         if sum(operator.default for operator in self.operators.values()) > 1:
             raise ValueError("operators: only one may have 'default: true'")
         names = [bind.name for operator in self.operators.values() for bind in operator.binds]
