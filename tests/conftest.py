@@ -91,6 +91,12 @@ def postgres_store_url(postgres_admin: sa.URL, postgres_template: str) -> Iterat
 
 
 @pytest.fixture
+def postgres_empty_url(postgres_admin: sa.URL) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, for what SQLite does not have."""
+    yield from _postgres_database(postgres_admin, None)
+
+
+@pytest.fixture
 def inline_db(store_url: str) -> Iterator[InlineDatabase]:
     """A store whose functions run at once, in the calling thread; its Deferreds have fired when they are returned."""
     database = InlineDatabase(store_url)

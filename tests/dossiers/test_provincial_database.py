@@ -145,11 +145,9 @@ def test_ddl_sqlite(tmp_path: Path) -> None:
 # --- PostgreSQL -----------------------------------------------------------------------------------------------------
 
 
-def test_ddl_postgresql(store_backend: str, empty_url: str) -> None:
-    if store_backend != "postgresql":
-        pytest.skip("for PostgreSQL")
+def test_ddl_postgresql(postgres_empty_url: str) -> None:
     role = f"reader_{uuid.uuid4().hex[:8]}"
-    admin = sa.create_engine(empty_url, poolclass=sa.NullPool)
+    admin = sa.create_engine(postgres_empty_url, poolclass=sa.NullPool)
     grants = [statement.replace("motcua_reader", role) for statement in statements("grant: postgresql")]
     trigger = re.search(r"<!-- trigger: postgresql -->\n```sql\n(.*?)```", DOC, re.DOTALL)
     assert trigger is not None
@@ -157,7 +155,7 @@ def test_ddl_postgresql(store_backend: str, empty_url: str) -> None:
         with admin.begin() as connection:
             for statement in [*statements("ddl: postgresql"), *fill("true", "false"), *grants]:
                 connection.exec_driver_sql(statement)
-        url = sa.make_url(empty_url).set(username=role, password="choose-one").render_as_string(hide_password=False)
+        url = sa.make_url(postgres_empty_url).set(username=role, password="choose-one").render_as_string(hide_password=False)
         source = a_source(url, poll_batch=10)
         works(source)
         source.close()

@@ -446,10 +446,8 @@ async def test_a_database_that_hangs_harms_no_other(agency: AgencyDatabase, thre
 
 
 @pytest.fixture
-def postgres(store_backend: str, empty_url: str) -> str:
-    if store_backend != "postgresql":
-        pytest.skip("for PostgreSQL")
-    return empty_url
+def postgres(postgres_empty_url: str) -> str:
+    return postgres_empty_url
 
 
 def run_sql(url: str, *statements: str) -> None:
