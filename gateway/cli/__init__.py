@@ -62,6 +62,6 @@ def main() -> None:
     cli()
 
 
-from gateway.cli import check, db, explain, run  # noqa: E402 - each adds its commands to the group above
+from gateway.cli import check, db, explain, run, source  # noqa: E402 - each adds its commands to the group above
 
-__all__ = ["check", "cli", "config_option", "db", "explain", "load_or_exit", "main", "run"]
+__all__ = ["check", "cli", "config_option", "db", "explain", "load_or_exit", "main", "run", "source"]

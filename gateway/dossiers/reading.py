@@ -102,9 +102,8 @@ def shape_txn(conn: Connection, source: str, settings: SourceSettings) -> ViewSh
         sqlalchemy.exc.SQLAlchemyError: there is no such view, or it cannot be read.
     """
     schema, _, name = settings.view.rpartition(".")
-    bare = sa.table(name, schema=schema or None)
     with limited(conn, settings.poll_timeout_s):
-        present = list(conn.execute(sa.select(sa.text("*")).select_from(bare).where(sa.text("1 = 0"))).keys())
+        present = present_columns_txn(conn, settings)
         columns, missing = contract.resolve(settings.columns, present)
         if missing:
             raise missing_columns(source, settings, missing)
@@ -115,6 +114,13 @@ def shape_txn(conn: Connection, source: str, settings: SourceSettings) -> ViewSh
             sample = conn.execute(sa.select(updated_at).where(updated_at.is_not(None)).limit(1)).scalar()
             style = style_of(sample, ZoneInfo(settings.time_zone))
     return ViewShape(table, columns, style, RowReader.of(source, settings, needs_updated_at=style is not None))
+
+
+def present_columns_txn(conn: Connection, settings: SourceSettings) -> list[str]:
+    """The names of the view's columns, as the database gives them."""
+    schema, _, name = settings.view.rpartition(".")
+    bare = sa.table(name, schema=schema or None)
+    return list(conn.execute(sa.select(sa.text("*")).select_from(bare).where(sa.text("1 = 0"))).keys())
 
 
 def missing_columns(source: str, settings: SourceSettings, missing: Sequence[str]) -> SourceError:

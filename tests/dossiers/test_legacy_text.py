@@ -22,7 +22,9 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize("text", [*WORDS, "", "portal", "Sở Tư pháp (QĐ số 12/2024/QĐ-UBND)", "TP. Nha Trang - Khánh Hòa"])
+@pytest.mark.parametrize(
+    "text", [*WORDS, "", "portal", "Sở Tư pháp (QĐ số 12/2024/QĐ-UBND)", "TP. Nha Trang - Khánh Hòa"]
+)
 def test_right_text_is_left_alone(text: str) -> None:
     assert trap_of(text) is None
 
