@@ -24,7 +24,8 @@ import sqlalchemy as sa
 import yaml
 
 T = TypeVar("T")
-BIN = Path(sys.executable).parent
+#: Where the commands under test are; another installation may be named.
+BIN = Path(os.environ.get("MOTCUA_TEST_BIN") or Path(sys.executable).parent)
 #: A slow machine must not fail a test; a broken program should not hold it for ever.
 PATIENCE_S = 60.0
 
@@ -187,7 +188,11 @@ class Lab:
 
     def start_simulator(self) -> Process:
         process = self._start("simulator", "motcua-simulator", "run", "--config", str(self.simulator_config))
-        wait_for("the simulator's port", lambda: _listens(self.smpp_port) and _listens(self.control_port))
+        wait_for(
+            "the simulator's port",
+            lambda: process.popen.poll() is not None or (_listens(self.smpp_port) and _listens(self.control_port)),
+        )
+        assert process.popen.poll() is None, process.text()
         return process
 
     def start_gateway(self, *, ready: bool = True) -> Process:
