@@ -155,7 +155,11 @@ def test_ddl_postgresql(postgres_empty_url: str) -> None:
         with admin.begin() as connection:
             for statement in [*statements("ddl: postgresql"), *fill("true", "false"), *grants]:
                 connection.exec_driver_sql(statement)
-        url = sa.make_url(postgres_empty_url).set(username=role, password="choose-one").render_as_string(hide_password=False)
+        url = (
+            sa.make_url(postgres_empty_url)
+            .set(username=role, password="choose-one")
+            .render_as_string(hide_password=False)
+        )
         source = a_source(url, poll_batch=10)
         works(source)
         source.close()
