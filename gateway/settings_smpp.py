@@ -128,6 +128,13 @@ class BindTlv(TlvField):
         description="what to write; {message}, {part}, {parts}, {source}, {destination} and {kind} are replaced. octets: 0x… is hexadecimal"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_name(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError("there is no TLV of this name, neither under vendor_tlvs nor in the standard")
+        return value
+
     @field_validator("value", mode="before")
     @classmethod
     def _text(cls, value: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from gateway.app.endpoints import endpoint_factory
@@ -22,6 +23,8 @@ from gateway.smpp.client import EsmeClient
 from gateway.smpp.constants import CommandStatus, status_name
 from gateway.store import migrate
 
+#: How often a trial looks whether its attempt has failed, in seconds.
+LOOK_S = 0.05
 #: Tells the outcome of one part: its name and its faults.
 Show = Callable[[str, list[ConfigError]], None]
 
@@ -117,24 +120,37 @@ class _Trial:
         self._client: EsmeClient | None = None
         self._limit_s = bind.session_init_timeout_s * 2
         self._timer: Any = None
+        self._look_call = LoopingCall(self._look)
+        self._look_call.clock = reactor
         self.done: Deferred[ConfigError | None] = Deferred()
 
     def start(self, client: EsmeClient) -> None:
         self._client = client
-        self._timer = self._reactor.callLater(self._limit_s, self._finish, self._silent())
+        self._timer = self._reactor.callLater(self._limit_s, lambda: self._finish(self._silent()))
         client.start()
+        self._look_call.start(LOOK_S, now=False)
+
+    def _look(self) -> None:
+        """An attempt that failed before it was a bind is told by the client's state only."""
+        if self._client is not None and self._client.state == "waiting":
+            self._finish(self._lost(self._client.last_error))
 
     def _finish(self, fault: ConfigError | None) -> None:
         if self.done.called:
             return
+        self._look_call.stop()
         if self._timer.active():
             self._timer.cancel()
         self.done.callback(fault)
 
     def _silent(self) -> ConfigError:
+        if self._client is not None and self._client.last_error:
+            what = f"{self._bind.address}: {self._client.last_error}"
+            remedy = "Check host, port, TLS and the way there (firewall, VPN); the daemon would keep trying"
+            return ConfigError(self._path, what, remedy)
         return ConfigError(
             self._path,
-            f"{self._bind.host}:{self._bind.port} does not answer the bind within {self._limit_s:.0f} s",
+            f"{self._bind.address} does not answer the bind within {self._limit_s:.0f} s",
             "Ask the operator whether this address is an SMSC and whether yours is allowed to connect",
         )
 
@@ -157,7 +173,7 @@ class _Trial:
         self._finish(
             ConfigError(
                 self._path,
-                f"{self._bind.host}:{self._bind.port}: {reason}",
+                f"{self._bind.address}: {reason}",
                 "Check host, port and the way there (firewall, VPN); the daemon would keep trying",
             )
         )

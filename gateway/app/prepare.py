@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 import structlog
 
+from gateway.app.tls import tls_faults
 from gateway.clock import Clock, FileClock, SystemClock
 from gateway.errors import ConfigError, StoreError
 from gateway.mo.charging.validate import charging_faults
@@ -24,8 +25,9 @@ def make_clock(settings: GatewaySettings) -> Clock:
 
 
 def startup_faults(settings: GatewaySettings) -> list[ConfigError]:
-    """Faults of the configuration that need more than its own schema: templates that cannot fit, charging profiles."""
-    return [*charging_faults(settings), *template_faults(settings)]
+    """Faults of the configuration that need more than its own schema: templates that cannot fit, charging
+    profiles, certificates."""
+    return [*charging_faults(settings), *template_faults(settings), *tls_faults(settings)]
 
 
 def template_faults(settings: GatewaySettings) -> list[ConfigError]:

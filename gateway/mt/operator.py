@@ -24,7 +24,7 @@ from gateway.mt.lane import Lane
 from gateway.mt.receipts import ReceiptRecorder, read_receipt
 from gateway.mt.throttle import Licence
 from gateway.settings import BindMode, BindSettings, OperatorSettings, StatusAction
-from gateway.smpp.client import BindType, EsmeClient, EsmeSettings
+from gateway.smpp.client import BindType, EsmeClient, EsmeSettings, OutbindCredentials
 from gateway.smpp.constants import CommandStatus, TlvTag, status_description, status_name
 from gateway.smpp.pdu import AlertNotification, DataSm, DeliverSm, Pdu, make_response, tlv_int
 from gateway.smpp.ports import ClientEndpoint, ReactorTime
@@ -271,6 +271,8 @@ class OperatorLink:
 
 def esme_settings(bind: BindSettings, bind_type: BindType, suffix: str = "") -> EsmeSettings:
     """A bind of the configuration as the SMPP client wants it."""
+    listen = bind.listen
+    outbind = None if listen is None else listen.outbind
     return EsmeSettings(
         name=bind.name + suffix,
         bind_type=bind_type,
@@ -286,4 +288,6 @@ def esme_settings(bind: BindSettings, bind_type: BindType, suffix: str = "") -> 
         inactivity_timeout_s=bind.inactivity_timeout_s,
         reconnect_min_s=bind.reconnect_min_s,
         reconnect_max_s=bind.reconnect_max_s,
+        peer_connects=listen is not None,
+        outbind=None if outbind is None else OutbindCredentials(outbind.system_id, outbind.password),
     )

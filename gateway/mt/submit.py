@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from gateway.model import ClaimedMessage
+from gateway.mt.extra_tlvs import extra_tlvs
 from gateway.settings import BindSettings
 from gateway.smpp.constants import TlvTag
 from gateway.smpp.pdu import SubmitSm, Tlv
@@ -64,7 +65,7 @@ def make_submit(
 ) -> SubmitSm:
     """The submit_sm of one part (SMPP 3.4 §4.4.1). ``part`` is its number, 1 for a payload."""
     alphanumeric = not message.source_addr.isdigit()
-    tlvs = piece.tlvs
+    tlvs = (*piece.tlvs, *extra_tlvs(bind, message, part)) if tlvs_allowed else piece.tlvs
     if bind.send_user_message_reference and tlvs_allowed:
         reference = user_message_reference(message.id, part).to_bytes(2, "big")
         tlvs = (*tlvs, Tlv(TlvTag.USER_MESSAGE_REFERENCE, reference))
