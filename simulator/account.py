@@ -137,9 +137,9 @@ class Account:
             self._world.schedule.call_later(fault.until - self._world.schedule.now(), self._end_silence)
         return len(hit)
 
-    def clear_faults(self) -> None:
-        """Everything back to what the configuration says."""
-        self.faults.clear()
+    def clear_faults(self, kind: FaultKind | None = None) -> None:
+        """This fault off; without one, everything back to what the configuration says."""
+        self.faults.clear(kind)
         self._end_silence()
         log.info("faults_cleared", account=self.name)
 
@@ -165,7 +165,9 @@ class Account:
             "account": self.name,
             "port": self.settings.port,
             "system_id": self.settings.system_id,
-            "binds": [self._about(session) for session in self.sessions],
+            "charging": self.charging is not None,
+            "limits": {"window": self.settings.window, "tps": self.settings.tps, "max_binds": self.settings.max_binds},
+            "binds": [self._bind_as_dict(session) for session in self.sessions],
             "waiting": self.waiting(),
             "under_way": self.delivery.under_way,
             "counters": self.counters.as_dict(now),
@@ -187,6 +189,18 @@ class Account:
             "mode": session.mode,
             "version": f"0x{session.interface_version:02X}",
             "peer": session.peer,
+        }
+
+    def _bind_as_dict(self, session: Link) -> dict[str, Any]:
+        return {
+            **self._about(session),
+            "state": "silent" if session.silent else "bound",
+            "since": round(session.wire.since, 4),
+            "submits_open": session.unanswered_requests,
+            "delivers_open": session.in_flight,
+            "delivers_window": session.in_flight + session.free_window,
+            "pdus_received": session.wire.received,
+            "pdus_sent": session.wire.sent,
         }
 
     def _new_box(self) -> Mailbox:

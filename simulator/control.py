@@ -1,15 +1,17 @@
-"""The control interface: HTTP with JSON bodies, on loopback. docs/simulator.md describes each path.
+"""The control interface: HTTP with JSON bodies, on loopback, and the page that uses it. docs/simulator.md describes each path.
 
-A page in a browser cannot post here from another site: posts must be ``application/json``, which browsers do not send
-across sites without asking first, and this server does not answer that question.
+``control_routes`` says which method answers what, ``openapi`` describes the same for programs, ``control_http`` keeps other
+sites' pages out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -18,10 +20,22 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
+from simulator import control_http as http
+from simulator import control_pdus, control_routes
+from simulator.account import Account
 from simulator.behaviours.charging import entry_as_dict
-from simulator.control_requests import BalanceBody, FaultBody, MoBody, parse_body
+from simulator.behaviours.faults import FaultKind
+from simulator.control_handsets import conversation, handset_list
+from simulator.control_history import History
+from simulator.control_http import Content, NotFound
+from simulator.control_live import LiveFeed
+from simulator.control_metrics import Metrics
+from simulator.control_page import INDEX, page_file
+from simulator.control_requests import BalanceBody, FaultBody, MoBody, fault_kinds, parse_body
 from simulator.errors import RequestError
 from simulator.mo import Mo
+from simulator.openapi import DESCRIPTION
+from simulator.pdu_ring import PduEntry
 from simulator.phones import international
 
 if TYPE_CHECKING:
@@ -29,30 +43,21 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_BODY_LIMIT = 1 << 20
 _RECORD_PAGE = 10_000
+_PDU_PAGE = 200
+_PDU_PAGE_MOST = 5_000
+_HANDSETS = 50
+_CONVERSATION = 200
 _INTERNAL_FAULT = {
     "error": {"where": "simulator", "what": "an internal fault", "remedy": "Its log has the traceback; report it"}
 }
-PATHS = """\
-GET    /status                    accounts, binds, counters, faults
-GET    /inbox                     handsets, and how many messages each has
-GET    /inbox/NUMBER              what a handset received
-POST   /mo                        {"from": "84905123456", "to": "8083", "text": "MCKH 0101701234"}
-GET    /mo/ID                     what became of it
-POST   /fault/ACCOUNT             {"fault": "throttle", "seconds": 3}; ACCOUNT may be "all"
-DELETE /fault/ACCOUNT             back to what the configuration says
-GET    /record?after=N&event=E&account=A&limit=L
-POST   /record/flush              write what is buffered to the record's file
-GET    /charging                  the operators' books
-POST   /charging/ACCOUNT/balance  {"phone": "84905123456", "balance_vnd": 0}
-"""
-
-Answer = dict[str, Any] | str | Deferred[dict[str, Any]]
 
 
-class NotFound(RequestError):
-    """There is nothing at this path (HTTP 404)."""
+class _Streaming:
+    """The answer is being written by somebody else."""
+
+
+Answer = dict[str, Any] | Content | Deferred[dict[str, Any]] | _Streaming
 
 
 class _LateAnswer:
@@ -69,7 +74,7 @@ class _LateAnswer:
 
     def _send(self, values: dict[str, Any], code: int = 200) -> None:
         if not self._gone:
-            self._request.write(_write(self._request, code, values))
+            self._request.write(http.write(self._request, code, values))
             self._request.finish()
 
     def _send_fault(self, failure: Failure) -> None:
@@ -78,63 +83,94 @@ class _LateAnswer:
 
 
 class Control(Resource):
-    """All paths in one leaf: there are few, and their dispatch reads best as a table."""
+    """Every path in one leaf: a table finds the method that answers."""
 
     isLeaf = True
 
     def __init__(self, simulator: Simulator) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._simulator = simulator
+        self._samples = History(simulator)
+        self._samples.start()
+        self._live = LiveFeed(simulator, self._samples)
+        self._counters = Metrics(simulator)
 
     def render(self, request: Request) -> int | bytes:
         """Answer one request; every fault becomes a JSON answer with its remedy."""
+        http.set_safe_headers(request)
         try:
+            http.check_origin(request, self._simulator.settings.control.names)
             answer = self._dispatch(request)
         except RequestError as error:
-            return _refuse(request, error)
+            return http.refuse(request, error)
         except Exception:
             log.exception("control_request_failed", path=request.path.decode("latin-1"))
-            return _write(request, 500, _INTERNAL_FAULT)
+            return http.write(request, 500, _INTERNAL_FAULT)
+        if isinstance(answer, _Streaming):
+            return NOT_DONE_YET
         if isinstance(answer, Deferred):
             _LateAnswer(request, answer)
             return NOT_DONE_YET
-        return _write(request, 200, answer)
+        return http.write(request, 200, answer)
 
     def _dispatch(self, request: Request) -> Answer:
         method = request.method.decode("latin-1")
-        path = request.path.decode("utf-8", "replace").strip("/")
-        head, *rest = path.split("/") if path else [""]
-        handlers: dict[tuple[str, str, int], Callable[..., Answer]] = {
-            ("GET", "", 0): lambda: PATHS,
-            ("GET", "status", 0): self._simulator.status,
-            ("GET", "inbox", 0): self._inbox_all,
-            ("GET", "inbox", 1): self._inbox,
-            ("POST", "mo", 0): lambda: self._mo(_body(request)),
-            ("GET", "mo", 1): self._mo_state,
-            ("POST", "fault", 1): lambda name: self._fault(name, _body(request)),
-            ("DELETE", "fault", 1): self._clear,
-            ("GET", "record", 0): lambda: self._record(request),
-            ("POST", "record", 1): self._flush,
-            ("GET", "charging", 0): self._charging,
-            ("POST", "charging", 2): lambda name, what: self._balance(name, what, _body(request)),
-        }
-        handler = handlers.get((method, head, len(rest)))
-        if handler is None:
-            raise NotFound(f"{method} /{path}", "there is nothing here", "GET / lists the paths")
-        return handler(*rest)
+        path = unquote(request.path.decode("latin-1"))
+        found = control_routes.find(method, path)
+        if found is None:
+            raise NotFound(f"{method} {path}", "there is nothing here", "GET / lists the paths")
+        route, names = found
+        handler: Callable[..., Answer] = getattr(self, f"_{route.handler}")
+        if route.has_body:
+            return handler(http.read_body(request), **names)
+        return handler(request, **names)
 
-    # One method for each path
+    # The page and what it needs
 
-    def _inbox_all(self) -> Answer:
+    def _start(self, request: Request) -> Answer:
+        if http.wants_html(request):
+            return page_file(INDEX)
+        return Content(control_routes.as_text().encode(), "text/plain; charset=utf-8")
+
+    def _page(self, request: Request, file: str = INDEX) -> Answer:
+        return page_file(file)
+
+    def _events(self, request: Request) -> Answer:
+        self._live.subscribe(request)
+        return _Streaming()
+
+    def _openapi(self, request: Request) -> Answer:
+        return DESCRIPTION
+
+    def _metrics(self, request: Request) -> Answer:
+        return self._counters.content()
+
+    def _history(self, request: Request) -> Answer:
+        return self._samples.as_dict()
+
+    # State
+
+    def _status(self, request: Request) -> Answer:
+        return self._simulator.status()
+
+    # Handsets
+
+    def _inbox_all(self, request: Request) -> Answer:
         inbox = self._simulator.world.inbox
         return {"handsets": [{"number": number, "messages": len(inbox.messages(number))} for number in inbox.numbers()]}
 
-    def _inbox(self, number: str) -> Answer:
+    def _inbox(self, request: Request, number: str) -> Answer:
         inbox = self._simulator.world.inbox
-        phone = number if number in inbox.numbers() else international(number)
+        phone = number if number in inbox else international(number)
         return {"number": phone, "messages": [asdict(message) for message in inbox.messages(phone)]}
 
-    def _mo(self, values: Any) -> Answer:
+    def _handsets(self, request: Request) -> Answer:
+        return handset_list(self._simulator, http.number(request, "limit", _HANDSETS, 1000))
+
+    def _handset(self, request: Request, number: str) -> Answer:
+        return conversation(self._simulator, number, http.number(request, "limit", _CONVERSATION, 1000))
+
+    def _send_mo(self, values: Any) -> Answer:
         body: MoBody = parse_body(MoBody, values)
         mo = self._simulator.send_mo(body.request(), body.account)
         if mo.settled or not body.wait_s:
@@ -150,31 +186,76 @@ class Control(Resource):
         self._simulator.world.schedule.call_later(body.wait_s, lambda: None if waiter.called else waiter.cancel())
         return answer
 
-    def _mo_state(self, number: str) -> Answer:
-        if not number.isdigit():
-            raise RequestError("mo", f"'{number}' is not the number of an MO", "POST /mo gives it as 'id'")
-        return self._simulator.mo(int(number)).as_dict()
+    def _mo(self, request: Request, id: str) -> Answer:
+        if not id.isdigit():
+            raise RequestError("mo", f"'{id}' is not the number of an MO", "POST /mo gives it as 'id'")
+        return self._simulator.mo(http.parse_number(id, "mo")).as_dict()
 
-    def _fault(self, name: str, values: Any) -> Answer:
+    # Faults
+
+    def _fault_kinds(self, request: Request) -> Answer:
+        return fault_kinds()
+
+    def _fault(self, values: Any, account: str) -> Answer:
         body: FaultBody = parse_body(FaultBody, values)
-        accounts = list(self._simulator.accounts.values()) if name == "all" else [self._simulator.account(name)]
         now = self._simulator.world.schedule.now()
         return {
             "fault": body.fault.value,
-            "accounts": {account.name: {"sessions": account.order(body.active(now))} for account in accounts},
+            "accounts": {one.name: {"sessions": one.order(body.active(now))} for one in self._accounts(account)},
         }
 
-    def _clear(self, name: str) -> Answer:
-        accounts = list(self._simulator.accounts.values()) if name == "all" else [self._simulator.account(name)]
-        for account in accounts:
-            account.clear_faults()
-        return {"cleared": [account.name for account in accounts]}
+    def _clear_faults(self, request: Request, account: str, fault: str | None = None) -> Answer:
+        accounts = self._accounts(account)
+        if fault is not None and fault not in list(FaultKind):
+            raise RequestError("fault", f"there is no fault '{fault}'", "GET /faults lists them")
+        for one in accounts:
+            one.clear_faults(None if fault is None else FaultKind(fault))
+        return {"cleared": [one.name for one in accounts]}
+
+    def _accounts(self, name: str) -> list[Account]:
+        return list(self._simulator.accounts.values()) if name == "all" else [self._simulator.account(name)]
+
+    # PDUs and the record
+
+    def _pdus(self, request: Request) -> Answer:
+        """With ``after`` the next ones from there, oldest first; without, the newest ones, in the same order."""
+        ring = self._simulator.world.pdus
+        limit = http.number(request, "limit", _PDU_PAGE, _PDU_PAGE_MOST)
+        after = http.number(request, "after", None)
+        command, account = http.argument(request, "command"), http.argument(request, "account")
+        words = http.argument(request, "contains") or ""
+        entries = ring.newest_first() if after is None else ring.after(after)
+        found = islice(self._matching(entries, account, command, words), limit)
+        pdus = sorted(found, key=lambda values: int(values["n"]))
+        return {
+            "pdus": pdus,
+            "next": pdus[-1]["n"] if pdus and len(pdus) == limit and after is not None else ring.count,
+            "first_in_memory": ring.first_in_memory,
+            "count": ring.count,
+        }
+
+    def _matching(
+        self, entries: Iterable[PduEntry], account: str | None, command: str | None, words: str
+    ) -> Iterator[dict[str, Any]]:
+        for entry in entries:
+            if account in (None, entry.wire.account):
+                values = control_pdus.summary(entry, self._simulator.alphabet)
+                if command in (None, values["command"]) and control_pdus.matches(values, words):
+                    yield values
+
+    def _pdu(self, request: Request, n: str) -> Answer:
+        entry = self._simulator.world.pdus.get(http.parse_number(n, "n"))
+        if entry is None:
+            raise NotFound(
+                f"/pdus/{n}", "this PDU is not in memory", "GET /pdus tells which are: first_in_memory, count"
+            )
+        return control_pdus.detail(entry, self._simulator.alphabet)
 
     def _record(self, request: Request) -> Answer:
         record = self._simulator.world.record
         record.flush()
-        after, limit = _number(request, "after", 0), _number(request, "limit", _RECORD_PAGE)
-        event, account = _argument(request, "event"), _argument(request, "account")
+        after, limit = http.number(request, "after", 0), http.number(request, "limit", _RECORD_PAGE)
+        event, account = http.argument(request, "event"), http.argument(request, "account")
         entries: list[dict[str, Any]] = []
         last = after
         for line in record.lines(after):
@@ -193,74 +274,33 @@ class Control(Resource):
             "path": str(path) if path else None,
         }
 
-    def _flush(self, what: str) -> Answer:
-        if what != "flush":
-            raise NotFound(f"POST /record/{what}", "there is nothing here", "GET / lists the paths")
+    def _flush_record(self, values: Any) -> Answer:
         self._simulator.world.record.flush()
         return {"entries": self._simulator.world.record.count}
 
-    def _charging(self) -> Answer:
-        return {
-            "accounts": {
-                name: {
-                    "balances": account.charging.balances(),
-                    "entries": [entry_as_dict(entry) for entry in account.charging.entries],
-                }
-                for name, account in self._simulator.accounts.items()
-                if account.charging is not None
-            }
-        }
+    # Charging
 
-    def _balance(self, name: str, what: str, values: Any) -> Answer:
-        charging = self._simulator.account(name).charging
-        if what != "balance" or charging is None:
-            raise NotFound(f"/charging/{name}/{what}", "there is nothing here", "Give the account a section 'charging'")
+    def _charging(self, request: Request) -> Answer:
+        limit = http.number(request, "limit", None)
+        books = {}
+        for name, account in self._simulator.accounts.items():
+            if account.charging is not None:
+                entries = account.charging.entries
+                start = 0 if limit is None else max(0, len(entries) - limit)
+                books[name] = {
+                    "balances": account.charging.balances(),
+                    "entries": [entry_as_dict(entry) for entry in islice(entries, start, None)],
+                }
+        return {"accounts": books}
+
+    def _balance(self, values: Any, account: str) -> Answer:
+        charging = self._simulator.account(account).charging
+        if charging is None:
+            raise NotFound(f"/charging/{account}", "there is nothing here", "Give the account a section 'charging'")
         body: BalanceBody = parse_body(BalanceBody, values)
         phone = international(body.phone)
         charging.set_balance(phone, body.balance_vnd)
         return {"phone": phone, "balance_vnd": body.balance_vnd}
-
-
-def _body(request: Request) -> Any:
-    content_type = (request.getHeader("content-type") or "").split(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise RequestError("Content-Type", "is not application/json", "Send the body as application/json")
-    assert request.content is not None
-    data = request.content.read(_BODY_LIMIT + 1)
-    if len(data) > _BODY_LIMIT:
-        raise RequestError("body", f"is larger than {_BODY_LIMIT} octets", "Send less")
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise RequestError("body", f"is not JSON ({error})", "docs/simulator.md shows the requests") from error
-
-
-def _argument(request: Request, name: str) -> str | None:
-    values = (request.args or {}).get(name.encode())
-    return values[0].decode("utf-8", "replace") if values else None
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = _argument(request, name)
-    if text is None:
-        return default
-    if not text.isdigit():
-        raise RequestError(name, f"'{text}' is not a number", "Write it in digits")
-    return int(text)
-
-
-def _refuse(request: Request, error: RequestError) -> bytes:
-    fault = {"where": error.where, "what": error.what, "remedy": error.remedy}
-    return _write(request, 404 if isinstance(error, NotFound) else 400, {"error": fault})
-
-
-def _write(request: Request, code: int, values: dict[str, Any] | str) -> bytes:
-    request.setResponseCode(code)
-    if isinstance(values, str):
-        request.setHeader("Content-Type", "text/plain; charset=utf-8")
-        return values.encode()
-    request.setHeader("Content-Type", "application/json; charset=utf-8")
-    return json.dumps(values, ensure_ascii=False).encode()
 
 
 def control_site(simulator: Simulator) -> Site:

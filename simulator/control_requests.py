@@ -60,7 +60,7 @@ class FaultBody(Settings):
             raise ValueError("the fault 'status' needs a status other than ESME_ROK")
         if self.fault.at_once and (self.seconds is not None or self.count is not None):
             raise ValueError(f"'{self.fault.value}' happens at once: it takes no seconds and no count")
-        if self.count is not None and self.fault not in _COUNTABLE:
+        if self.count is not None and not self.fault.countable:
             raise ValueError(f"'{self.fault.value}' takes seconds, not a count")
         return self
 
@@ -69,21 +69,11 @@ class FaultBody(Settings):
         return ActiveFault(self.fault, until, self.count, self.status, self.by_s)
 
 
-_COUNTABLE = {
-    FaultKind.THROTTLE,
-    FaultKind.QUEUE_FULL,
-    FaultKind.STATUS,
-    FaultKind.DROP_ANSWERS,
-    FaultKind.DROP_REQUESTS,
-    FaultKind.DELAY_ANSWERS,
-}
-
-
 class BalanceBody(Settings):
     """POST /charging/ACCOUNT/balance."""
 
     phone: str
-    balance_vnd: int
+    balance_vnd: int = Field(ge=-(10**15), le=10**15)
 
 
 def parse_body(model: type[Any], values: Any) -> Any:
@@ -99,3 +89,15 @@ def parse_body(model: type[Any], values: Any) -> Any:
             for detail in error.errors()
         ]
         raise RequestError("body", "; ".join(details), "docs/simulator.md shows the requests") from error
+
+
+def fault_kinds() -> dict[str, Any]:
+    """Which faults there are, and what may be said with each."""
+    kinds = []
+    for kind in FaultKind:
+        takes = [] if kind.at_once else ["seconds"]
+        takes += ["count"] if kind.countable else []
+        takes += ["status"] if kind is FaultKind.STATUS else []
+        takes += ["by_s"] if kind is FaultKind.DELAY_ANSWERS else []
+        kinds.append({"fault": kind.value, "at_once": kind.at_once, "takes": takes})
+    return {"faults": kinds}

@@ -7,7 +7,7 @@ sender, reference and total; a repeated message shows up as a copy, so that what
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.smpp.pdu import DataSm, SubmitSm
@@ -50,6 +50,8 @@ class Inbox:
         self._handsets: OrderedDict[str, deque[ReceivedPart]] = OrderedDict()
         self._parts = 0
         self.received = 0
+        #: Told of every handset that received or sent something, or whose MO was answered; while somebody looks.
+        self.watcher: Callable[[str], None] | None = None
 
     def receive(self, number: str, part: ReceivedPart) -> None:
         """A part reached its handset."""
@@ -67,6 +69,23 @@ class Inbox:
         while self._parts > self._settings.parts:
             _, forgotten = self._handsets.popitem(last=False)
             self._parts -= len(forgotten)
+        if self.watcher is not None:
+            self.watcher(number)
+
+    def touch(self, number: str) -> None:
+        """Something happened to this handset that is not in here: it sent, or its MO was answered."""
+        if self.watcher is not None:
+            self.watcher(number)
+
+    def newest(self, limit: int) -> list[tuple[str, float, int]]:
+        """The handsets that received last, newest first: number, when, parts."""
+        return [
+            (number, parts[-1].at, len(parts))
+            for (number, parts), _ in zip(reversed(self._handsets.items()), range(limit), strict=False)
+        ]
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._handsets
 
     def numbers(self) -> list[str]:
         """Handsets with at least one part."""

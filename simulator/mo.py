@@ -157,6 +157,7 @@ class MoDesk:
         if self._charging is not None:
             ids = [part.message_id for part in mo.parts]
             mo.balance_short = not self._charging.mo_sent(ids, request.phone, request.to, now)
+        self._world.inbox.touch(request.phone)
         if mo.balance_short:
             self._note(mo, mo.parts[0])
             return mo
@@ -199,6 +200,7 @@ class MoDesk:
         part.given_up = status is None and part.status is None
         self._note(mo, part)
         mo.tell()
+        self._world.inbox.touch(mo.request.phone)
 
     def _note(self, mo: Mo, part: MoPart) -> None:
         self._world.record.add(

@@ -19,10 +19,11 @@ from simulator.schedule import Schedule
 class Wire:
     """One connection and what is known of it so far; its entries see what its bind told later."""
 
-    __slots__ = ("account", "mode", "peer", "received", "sent", "system_id")
+    __slots__ = ("account", "mode", "peer", "received", "sent", "since", "system_id")
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, since: float = 0.0) -> None:
         self.peer = peer
+        self.since = since  # the schedule's time of its beginning
         self.account = ""
         self.system_id = ""
         self.mode = ""
@@ -51,6 +52,9 @@ class PduRing:
         self._octets = 0
         self._newest: deque[PduEntry] = deque()
         self.count = 0
+
+    def now(self) -> float:
+        return self._schedule.now()
 
     def add(self, wire: Wire, sent: bool, octets: bytes, framed: bool = True) -> None:
         """Note what crossed the wire now."""
@@ -83,7 +87,7 @@ class WireTap:
     """A tap of :class:`gateway.smpp.protocol.SmppProtocol` that cuts both streams of octets into PDUs for the ring."""
 
     def __init__(self, ring: PduRing, peer: str, max_pdu_octets: int) -> None:
-        self.wire = Wire(peer)
+        self.wire = Wire(peer, ring.now())
         self._ring = ring
         self._framers = {True: Framer(max_pdu_octets), False: Framer(max_pdu_octets)}
 

@@ -12,11 +12,13 @@ from twisted.web.server import Site
 
 from gateway.smpp.connection import SessionSettings
 from gateway.smpp.server import SmscFactory, SmscSettings
+from gateway.smpp.text import DefaultAlphabet
 from simulator.account import Account
 from simulator.control import control_site
 from simulator.errors import RequestError, SimulatorError
 from simulator.inbox import Inbox
 from simulator.mo import Mo, MoRequest
+from simulator.mo_book import MoBook
 from simulator.pdu_ring import PduRing
 from simulator.record import Record
 from simulator.schedule import Schedule
@@ -72,10 +74,11 @@ class Simulator:
         self.accounts = {name: Account(name, account, self.world) for name, account in settings.accounts.items()}
         self.ports: dict[str, int] = {}  # account: the port it listens on
         self.control_port = 0
+        self.page_port = 0  # the same as control_port, unless the settings say otherwise
         self.started_at = schedule.now()
         self._listening: list[ListeningPort] = []
         self._factories: list[SmscFactory] = []
-        self._mos: dict[int, Mo] = {}
+        self.mos = MoBook(_MO_KEPT)
         self._mo_count = 0
 
     # Life
@@ -86,9 +89,7 @@ class Simulator:
         try:
             for accounts in self._by_port():
                 self._listen_smpp(accounts)
-            self.control_port = self._listen(
-                self.settings.control.port, control_site(self), self.settings.control.host, "control", "--control-port"
-            )
+            self._listen_control()
         except SimulatorError:
             self.stop()
             raise
@@ -138,6 +139,17 @@ class Simulator:
             self.ports[account.name] = port
         log.debug("listening", port=port, accounts=names)
 
+    def _listen_control(self) -> None:
+        control = self.settings.control
+        site = control_site(self)
+        self.control_port = self.page_port = self._listen(
+            control.port, site, control.host, "control.port", "--control-port"
+        )
+        if control.page_port is not None and control.page_port != control.port:
+            self.page_port = self._listen(control.page_port, site, control.host, "control.page_port", "--page-port")
+        if control.host not in ("127.0.0.1", "localhost", "::1"):
+            log.warning("control_open_to_network", host=control.host)
+
     def _listen(self, port: int, factory: SmscFactory | Site, host: str, where: str, option: str) -> int:
         try:
             listening = self._reactor.listenTCP(port, factory, backlog=200, interface=host)
@@ -176,16 +188,21 @@ class Simulator:
         """A handset sends. Raises :class:`RequestError`."""
         account = self.account(account_name) if account_name else self.account_of_phone(request.phone)
         self._mo_count += 1
-        mo = self._mos[self._mo_count] = account.mo.send(self._mo_count, request)
-        if len(self._mos) > _MO_KEPT:
-            del self._mos[next(iter(self._mos))]
+        mo = account.mo.send(self._mo_count, request)
+        self.mos.add(mo)
         return mo
 
     def mo(self, number: int) -> Mo:
         """An MO sent earlier. Raises :class:`RequestError`."""
-        if number not in self._mos:
+        mo = self.mos.get(number)
+        if mo is None:
             raise RequestError("mo", f"there is no MO {number}", f"The newest {_MO_KEPT} are kept")
-        return self._mos[number]
+        return mo
+
+    def alphabet(self, name: str) -> DefaultAlphabet:
+        """What data_coding 0 means to an account; before a bind, the standard's."""
+        account = self.accounts.get(name)
+        return account.settings.default_alphabet if account is not None else "gsm7"
 
     def status(self) -> dict[str, Any]:
         """The state of everything, for the control API."""
@@ -193,6 +210,7 @@ class Simulator:
             "seed": self.seed,
             "uptime_s": round(self.world.schedule.now() - self.started_at, 3),
             "control_port": self.control_port,
+            "page_port": self.page_port,
             "record": {
                 "path": str(self.settings.record.path) if self.settings.record.path else None,
                 "entries": self.world.record.count,

@@ -32,6 +32,11 @@ class FaultKind(StrEnum):
         """It happens and is over: it has no duration."""
         return self in (FaultKind.CUT, FaultKind.UNBIND, FaultKind.GARBAGE)
 
+    @property
+    def countable(self) -> bool:
+        """It hits submits one by one, so it may hit so many of them."""
+        return self.value in ("throttle", "queue-full", "status", "drop-answers", "drop-requests", "delay-answers")
+
 
 @dataclass(slots=True)
 class ActiveFault:
@@ -64,8 +69,12 @@ class Faults:
         """Quick: whether there is anything to look at."""
         return bool(self._active)
 
-    def clear(self) -> None:
-        self._active.clear()
+    def clear(self, kind: FaultKind | None = None) -> None:
+        """Switch one off; without a kind, all."""
+        if kind is None:
+            self._active.clear()
+        else:
+            self._active.pop(kind, None)
 
     def active(self) -> list[ActiveFault]:
         """Those that are on now."""
