@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from gateway import shipped
 from gateway.errors import ConfigError
 from gateway.model import ChargeDecision, DossierState, MessageKind
 from gateway.settings_base import Secret, Settings
@@ -397,13 +398,105 @@ class ChargingProfile(Settings):
     )
 
 
+Column = Literal[
+    "msisdn",
+    "shortcode",
+    "text",
+    "command",
+    "mo_id",
+    "received",
+    "replied",
+    "date",
+    "flag",
+    "price",
+    "segments",
+    "provider",
+    "ignored",
+]
+
+
+class FileFormat(Settings):
+    """One operator's file of charged or refunded queries, as text with one query on each line."""
+
+    delimiter: str = Field(";", min_length=1, max_length=1, description="between columns; a tab as \"\\t\"")
+    columns: tuple[Column, ...] = Field(
+        min_length=3,
+        description="what each column holds: received = when the citizen sent it, replied = when the reply came, text = the "
+        "query as sent, command = its keyword, mo_id = the operator's id of it, ignored = nothing of interest",
+    )
+    encoding: str = Field("utf-8", description="a byte order mark is dropped")
+    header: bool = Field(False, description="the first line holds titles")
+    time_format: str = Field("%Y%m%d%H%M%S", description="of received and replied, as strptime writes it")
+    date_format: str = Field("%Y%m%d", description="of date")
+    utc_offset_hours: float = Field(7.0, ge=-12, le=14, description="time zone of its times; Vietnam")
+    flags: dict[str, Literal["charged", "not_charged", "refunded"]] = Field(
+        {"1": "charged", "0": "refunded"}, description="what each value of the column flag means"
+    )
+    lists: Literal["all", "refunds", "charges"] = Field(
+        "all", description="without a column flag: what all its lines are; queries of the other kind are not missed in it"
+    )
+    msisdn_form: Literal["84", "+84", "0", "national"] = Field("84", description="of exported numbers; all are read")
+    shortcode_prefix: str = Field("", pattern=r"^\d*$", description="before shortcodes: 84 makes 848083 of 8083")
+    decimal: Literal[".", ","] = Field(".", description="of the column price; the other one separates thousands")
+    provider: str = Field("", description="our code with the operator, for exported files")
+    line_end: Literal["\n", "\r\n"] = Field("\n", description="of exported files; both are read")
+
+    @model_validator(mode="after")
+    def _usable(self) -> FileFormat:
+        if "msisdn" not in self.columns or "received" not in self.columns:
+            raise ValueError("the columns msisdn and received are needed to match a line with the ledger")
+        named = [column for column in self.columns if column != "ignored"]
+        if len(named) != len(set(named)):
+            raise ValueError("a column stands twice; write 'ignored' for those of no interest")
+        if "flag" not in self.columns and self.lists == "all":
+            raise ValueError("without a column flag, 'lists' says what its lines are: refunds or charges")
+        if self.delimiter in self.time_format:
+            raise ValueError(f"time_format holds the delimiter '{self.delimiter}'")
+        try:
+            "".encode(self.encoding)
+        except LookupError as error:
+            raise ValueError(f"there is no encoding '{self.encoding}'") from error
+        return self
+
+
+class ReconciliationSettings(Settings):
+    """Comparing the ledger with operators' files (đối soát)."""
+
+    tolerance_s: float = Field(
+        300.0, ge=0, description="by so much our time and the operator's may differ, where a line has no id of ours"
+    )
+    formats: dict[str, FileFormat] = Field(
+        default_factory=lambda: {
+            name: FileFormat.model_validate(values) for name, values in shipped.charging("formats").items()
+        },
+        description="the shipped ones (viettel, vinaphone, vietnamobile) need no entry; one under their name is laid over them",
+    )
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _over_shipped(cls, value: Any) -> Any:
+        return shipped.laid_over("formats", value)
+
+
 class ChargingSettings(Settings):
-    profiles: dict[str, ChargingProfile] = Field(default_factory=lambda: {"none": ChargingProfile()})
+    profiles: dict[str, ChargingProfile] = Field(
+        default_factory=lambda: {
+            name: ChargingProfile.model_validate(values) for name, values in shipped.charging("profiles").items()
+        },
+        description="the shipped ones (none, service_type, tlv, subaddress, smpp5-billing) need no entry; one under their name "
+        "is laid over them",
+    )
     decisions: DecisionSettings = Field(default_factory=DecisionSettings)
     tariff: tuple[TariffRow, ...] = Field(
         (TariffRow.model_validate({"prefix": "80", "from": date(2012, 1, 1), "amount_vnd": 1000}),),
         description="dated; 80xx costs 1,000 VND",
     )
+    reconciliation: ReconciliationSettings = Field(default_factory=ReconciliationSettings)
+
+    @field_validator("profiles", mode="before")
+    @classmethod
+    def _over_shipped(cls, value: Any) -> Any:
+        return shipped.laid_over("profiles", value)
 
 
 class QuerySettings(Settings):
@@ -512,7 +605,7 @@ class GatewaySettings(Settings):
         if repeated:
             raise ValueError(f"operators: bind names must differ; used twice: {', '.join(repeated)}")
         for key, operator in self.operators.items():
-            if operator.charging != "none" and operator.charging not in self.charging.profiles:
+            if operator.charging not in self.charging.profiles:
                 raise ValueError(
                     f"operators.{key}.charging: there is no profile '{operator.charging}' under charging.profiles"
                 )

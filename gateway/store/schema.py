@@ -219,6 +219,19 @@ mo_part = sa.Table(
     sa.Index("ix_mo_part_received_at", "received_at"),
 )
 
+#: Queries with a foreign keyword on their way to the webhook of another service; at least once, until it says 2xx.
+mo_forward = sa.Table(
+    "mo_forward",
+    metadata,
+    sa.Column("mo_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.Text, nullable=False),  # pending, done, failed
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", UtcDateTime, nullable=False),  # of the next attempt; a node takes it by moving this on
+    sa.Column("last_error", sa.Text, nullable=False, server_default=""),
+    sa.Column("state_at", UtcDateTime, nullable=False),
+    sa.Index("ix_mo_forward_due_at", "due_at", **_partial("state = 'pending'")),
+)
+
 # --- charging -----------------------------------------------------------------------------------------------------
 
 charge = sa.Table(
@@ -255,6 +268,98 @@ charge_journal = sa.Table(
     sa.Column("amount_vnd", sa.BigInteger, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_charge_journal_mo_id", "mo_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# --- reconciliation with operators' files --------------------------------------------------------------------------
+
+#: A file of an operator. Its rows count from the moment on at which it is "imported"; what a broken import left is removed.
+operator_file = sa.Table(
+    "operator_file",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),  # SHA-256 of its octets: the same file is never counted twice
+    sa.Column("lists", sa.Text, nullable=False),  # all, refunds, charges
+    sa.Column("state", sa.Text, nullable=False),  # importing, imported
+    sa.Column("rows", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("bad_lines", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("first_at", UtcDateTime),  # of the times at which its queries were received
+    sa.Column("last_at", UtcDateTime),
+    sa.Column("touched_at", UtcDateTime, nullable=False),  # last sign of life of the import
+    sa.UniqueConstraint("route", "digest"),
+    sqlite_autoincrement=True,
+)
+
+operator_row = sa.Table(
+    "operator_row",
+    metadata,
+    sa.Column("file_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),  # 1-based, as an editor counts
+    sa.Column("number", sa.Text, nullable=False),  # international digits
+    sa.Column("shortcode", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # upper-case letters and digits only
+    sa.Column("smsc_message_id", sa.Text, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),  # charged, not_charged, refunded
+    sa.Column("amount_vnd", sa.BigInteger, nullable=False),  # the price of the query, whoever has paid it in the end
+    sqlite_with_rowid=False,
+)
+
+operator_bad_line = sa.Table(
+    "operator_bad_line",
+    metadata,
+    sa.Column("file_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+reconcile_run = sa.Table(
+    "reconcile_run",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),  # included
+    sa.Column("until", UtcDateTime, nullable=False),  # not included
+    sa.Column("tolerance_s", sa.Float, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # running, done
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+#: What a run counted, by kind: matched, only_ours, only_theirs, different_amount, different_outcome.
+reconcile_total = sa.Table(
+    "reconcile_total",
+    metadata,
+    sa.Column("run_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("ours_vnd", sa.BigInteger, nullable=False),  # money charged by our ledger
+    sa.Column("theirs_vnd", sa.BigInteger, nullable=False),  # money charged by the operator's file
+)
+
+#: Each query on which the two do not agree.
+reconcile_item = sa.Table(
+    "reconcile_item",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("run_id", BigId, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("smsc_message_id", sa.Text, nullable=False),
+    sa.Column("mo_id", BigId),
+    sa.Column("ours", sa.Text),  # model.ChargeState
+    sa.Column("ours_vnd", sa.BigInteger),
+    sa.Column("file_id", BigId),
+    sa.Column("line", sa.Integer),
+    sa.Column("theirs", sa.Text),
+    sa.Column("theirs_vnd", sa.BigInteger),
+    sa.Index("ix_reconcile_item_run_id", "run_id", "kind", "smsc_message_id"),
     sqlite_autoincrement=True,
 )
 
