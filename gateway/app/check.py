@@ -126,7 +126,7 @@ class _Trial:
 
     def start(self, client: EsmeClient) -> None:
         self._client = client
-        self._timer = self._reactor.callLater(self._limit_s, lambda: self._finish(self._silent()))
+        self._timer = self._reactor.callLater(self._limit_s, self._finish, self._silent())
         client.start()
         self._look_call.start(LOOK_S, now=False)
 
@@ -144,15 +144,15 @@ class _Trial:
         self.done.callback(fault)
 
     def _silent(self) -> ConfigError:
-        if self._client is not None and self._client.last_error:
-            what = f"{self._bind.address}: {self._client.last_error}"
-            remedy = "Check host, port, TLS and the way there (firewall, VPN); the daemon would keep trying"
-            return ConfigError(self._path, what, remedy)
         return ConfigError(
             self._path,
             f"{self._bind.address} does not answer the bind within {self._limit_s:.0f} s",
             "Ask the operator whether this address is an SMSC and whether yours is allowed to connect",
         )
+
+    def _lost(self, reason: str) -> ConfigError:
+        remedy = "Check host, port, TLS and the way there (firewall, VPN); the daemon would keep trying"
+        return ConfigError(self._path, f"{self._bind.address}: {reason}", remedy)
 
     def on_bound(self, client: EsmeClient) -> None:
         self._finish(None)
@@ -170,13 +170,7 @@ class _Trial:
         self._finish(ConfigError(self._path, f"the SMSC refused the bind with {status_name(status)}", remedy))
 
     def on_unbound(self, client: EsmeClient, reason: str, unanswered: Any, never_sent: Any) -> None:
-        self._finish(
-            ConfigError(
-                self._path,
-                f"{self._bind.address}: {reason}",
-                "Check host, port and the way there (firewall, VPN); the daemon would keep trying",
-            )
-        )
+        self._finish(self._lost(reason))
 
     def on_response(self, client: EsmeClient, token: Any, response: Any) -> None:
         """A trial sends nothing that is answered."""
