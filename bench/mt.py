@@ -1,0 +1,182 @@
+"""Messages a second from outbox row to accepted and to delivered, through the daemon as a user runs it.
+
+    python bench/mt.py --store sqlite --count 50000
+    python bench/mt.py --store postgresql --count 50000 --rate 5000    # latency at a given load
+    python bench/mt.py --smsc 127.0.0.1:2775 --json                    # against another SMSC
+
+The daemon is started with a configuration file, real sockets, a durable store (SQLite with synchronous=FULL, PostgreSQL with
+synchronous_commit as its server says) and receipts on. Without --rate the outbox is full at the start: the figure is the
+capacity. With --rate messages come in at that speed: the figure is the latency from insert to accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import rig
+import sqlalchemy as sa
+
+from gateway.db import make_engine
+from gateway.model import MessageKind, MessageState, NewMessage
+from gateway.store.outbox import insert_messages_txn
+from gateway.store.schema import UtcDateTime
+
+TEXT = "TB: Ho so cua quy ong/ba (MS: {code}) da duoc giai quyet xong. Moi ong/ba den Bo phan Mot cua TP Nha Trang de nhan ket qua"
+BATCH = 5000
+FEED_INTERVAL_S = 0.02
+
+
+def messages(first: int, count: int, now: datetime) -> Iterator[NewMessage]:
+    """Notices to different handsets, one part each."""
+    for number in range(first, first + count):
+        code = f"{number:010d}"
+        yield NewMessage(
+            source="bench",
+            receipt_code=code,
+            kind=MessageKind.RESULT_READY,
+            occasion="1",
+            state=MessageState.QUEUED,
+            reason="",
+            template_id="result_ready",
+            template_version="rollout_2017",
+            text=TEXT.format(code=code),
+            coding="gsm7",
+            parts=1,
+            source_addr="MotcuaSMS",
+            destination_addr=f"849{number % 100_000_000:08d}",
+            route="bench",
+            priority=5,
+            not_before=now,
+            expires_at=now + timedelta(days=2),
+        )
+
+
+def insert(engine: sa.Engine, first: int, count: int) -> None:
+    for start in range(first, first + count, BATCH):
+        now = datetime.now(UTC)
+        size = min(BATCH, first + count - start)
+        with engine.execution_options(motcua_write=True).begin() as connection:
+            insert_messages_txn(connection, list(messages(start, size, now)), now)
+
+
+def feed(engine: sa.Engine, count: int, rate: float) -> None:
+    """Insert at a steady rate, in small transactions as a poller would."""
+    began, done = time.monotonic(), 0
+    while done < count:
+        due = min(count, int((time.monotonic() - began) * rate))
+        if due > done:
+            insert(engine, done, due - done)
+            done = due
+        time.sleep(FEED_INTERVAL_S)
+
+
+def waiting(engine: sa.Engine, receipts: bool) -> int:
+    """How many messages are not where they should end."""
+    states = "'delivered'" if receipts else "'accepted', 'delivered'"
+    with engine.connect() as connection:
+        return int(
+            connection.execute(sa.text(f"SELECT count(*) FROM message WHERE state NOT IN ({states})")).scalar_one()
+        )
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    with rig.rig(arguments.store) as bench:
+        engine = make_engine(bench.store_url, readers=2)
+        smsc = None
+        if arguments.smsc:
+            host, _, port_text = arguments.smsc.rpartition(":")
+            port = int(port_text)
+        else:
+            host, port, control = "127.0.0.1", rig.free_port(), rig.free_port()
+            smsc = bench.start(
+                "motcua-simulator",
+                "run",
+                "--config",
+                str(bench.write("simulator.yaml", rig.smsc_config(port, control))),
+            )
+            rig.wait_for("the simulator", lambda: rig.listens(port), 30)
+        if not arguments.rate:
+            insert(engine, 0, arguments.count)
+        licence = arguments.licence
+        config = rig.gateway_config(bench.store_url, host, port, window=arguments.window, licence=licence)
+        if arguments.smsc:
+            config["operators"]["bench"]["binds"][0] |= {
+                "system_id": arguments.system_id,
+                "password": arguments.password,
+            }
+        daemon = bench.start("motcua-gateway", "run", "--config", str(bench.write("gateway.yaml", config)))
+        if arguments.rate:
+            time.sleep(2)  # the daemon binds: what is measured is a running system
+            feed(engine, arguments.count, arguments.rate)
+        limit_s = 60 + arguments.count / 200
+        rig.wait_for("the last receipt", lambda: waiting(engine, not arguments.no_receipts) == 0, limit_s, 0.25)
+        used, smsc_used = rig.cost(daemon), rig.cost(smsc) if smsc else None
+        figures = timing(engine, arguments)
+        engine.dispose()
+    return {
+        "store": arguments.store,
+        "count": arguments.count,
+        "offered_per_s": arguments.rate,
+        "window": arguments.window,
+        **figures,
+        "cpu_s_per_1000": round(used.cpu_s / arguments.count * 1000, 4),
+        "smsc_cpu_s_per_1000": round(smsc_used.cpu_s / arguments.count * 1000, 4) if smsc_used else None,
+        "peak_mib": round(used.peak_mib, 1),
+    }
+
+
+def timing(engine: sa.Engine, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Rates over the whole run, and latencies from insert (with --rate) or submit to accepted."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "SELECT m.created_at, p.submitted_at, m.accepted_at, m.state_at FROM message m "
+                "JOIN message_part p ON p.message_id = m.id AND p.part = 1"
+            ).columns(**{name: UtcDateTime() for name in ("created_at", "submitted_at", "accepted_at", "state_at")})
+        ).all()
+    submitted = min(row.submitted_at or row.accepted_at for row in rows)
+    accepted = (max(row.accepted_at for row in rows) - submitted).total_seconds()
+    delivered = (max(row.state_at for row in rows) - submitted).total_seconds()
+    begin = "created_at" if arguments.rate else "submitted_at"
+    latencies = [(row.accepted_at - (getattr(row, begin) or row.accepted_at)).total_seconds() * 1000 for row in rows]
+    return {
+        "accepted_per_s": round(arguments.count / accepted),
+        "delivered_per_s": round(arguments.count / delivered),
+        "latency_from": begin.removesuffix("_at"),
+        "latency_ms": {f"p{share}": round(rig.percentile(latencies, share / 100), 1) for share in (50, 90, 99)},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--count", type=int, default=50_000)
+    parser.add_argument("--rate", type=float, default=0.0, help="messages a second that come in; 0: all at the start")
+    parser.add_argument("--window", type=int, default=1000)
+    parser.add_argument("--licence", type=int, default=100_000, help="parts a second")
+    parser.add_argument("--smsc", metavar="HOST:PORT", help="another SMSC, on this machine; default: the simulator")
+    parser.add_argument("--system-id", default="bench")
+    parser.add_argument("--password", default="bench")
+    parser.add_argument("--no-receipts", action="store_true", help="the other SMSC sends none: stop at accepted")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    figures = measure(arguments)
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    width = max(len(key) for key in figures)
+    for key, value in figures.items():
+        print(f"{key:<{width}}  {value}")
+
+
+if __name__ == "__main__":
+    main()
