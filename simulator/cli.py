@@ -104,13 +104,18 @@ def run(
     simulator = Simulator(reactor, settings)
     simulator.start()
     reactor.addSystemEventTrigger("before", "shutdown", simulator.stop)
-    if as_json:
-        url = f"http://{settings.control.host}:{simulator.control_port}"
-        click.echo(json.dumps({"ready": True, "ports": simulator.ports, "control": url, "seed": simulator.seed}))
-    else:
-        for line in show.start_lines(settings, simulator.ports, simulator.control_port, simulator.seed):
-            click.echo(line)
-    sys.stdout.flush()
+
+    def announce() -> None:
+        if as_json:
+            url = f"http://{settings.control.host}:{simulator.control_port}"
+            click.echo(json.dumps({"ready": True, "ports": simulator.ports, "control": url, "seed": simulator.seed}))
+        else:
+            for line in show.start_lines(settings, simulator.ports, simulator.control_port, simulator.seed):
+                click.echo(line)
+        sys.stdout.flush()
+
+    # Once the reactor runs: whoever reads "ready" may send SIGTERM at once, and an orderly end needs its handler.
+    reactor.callWhenRunning(announce)
     # What lives is bounded and has few cycles: the collector's usual pace costs a fifth of the time under load.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
