@@ -64,6 +64,15 @@ def id_key(smsc_message_id: str) -> str | None:
     return keys[0] if keys else None
 
 
+def means(receipt: IncomingReceipt, key: str, destination_addr: str) -> bool:
+    """Whether a receipt that found a part under ``key`` speaks of it.
+
+    The first of its spellings is taken at its word. The others are guesses at the base of a number, and numbers that SMSCs
+    count up are each other's guesses: 658 read as hexadecimal is another message's 292. They need the same handset.
+    """
+    return key == receipt.id_keys[0] or receipt.destination_addr == destination_addr
+
+
 @dataclass(slots=True)
 class MessageRow:
     """What the rules need of a message. Mutable inside one transaction only."""

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import MessageState, PartState, SettledPart, StateChange, SubmitOutcome
-from gateway.store.batch import MessageBatch, MessageRow, PartRow, id_key
+from gateway.store.batch import MessageBatch, MessageRow, PartRow, id_key, means
 from gateway.store.rollup import TAKEN
-from gateway.store.schema import part_key
+from gateway.store.schema import message, part_key
 from gateway.store.waiting import any_waiting_txn, drop_receipts_txn, take_receipts_txn, waiting_by_key_txn
 
 
@@ -122,10 +122,20 @@ def _match_early(conn: Connection, batch: MessageBatch) -> None:
     for route, by_key in fresh.items():
         waiting = waiting_by_key_txn(conn, route, list(by_key))
         receipts = take_receipts_txn(conn, [number for numbers in waiting.values() for number in numbers])
+        handsets = _handsets(conn, [part.message_id for key in waiting for part in by_key[key]])
         for key, numbers in waiting.items():
             for number in numbers:
-                if number in receipts:
+                receipt = receipts.get(number)  # None: another node has it in hand
+                meant = [part for part in by_key[key] if receipt and means(receipt, key, handsets[part.message_id])]
+                for part in meant:
+                    batch.apply_receipt(part, receipts[number])
+                if meant:
                     used.append(number)
-                    for part in by_key[key]:
-                        batch.apply_receipt(part, receipts[number])
     drop_receipts_txn(conn, used)
+
+
+def _handsets(conn: Connection, ids: Sequence[int]) -> dict[int, str]:
+    if not ids:
+        return {}
+    query = sa.select(message.c.id, message.c.destination_addr).where(message.c.id.in_(sorted(set(ids))))
+    return {row.id: row.destination_addr for row in conn.execute(query)}

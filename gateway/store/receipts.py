@@ -2,7 +2,8 @@
 
 A receipt looks for its part in this order, and the first that answers wins:
 
-1. by the id that it names, in every spelling that the bind's rules allow (``IncomingReceipt.id_keys``);
+1. by the id that it names, in every spelling that the bind's rules allow (``IncomingReceipt.id_keys``), the unlikely ones
+   only with the same handset;
 2. among messages in doubt to the same handset (invariant 3): by user_message_reference, or by destination and time;
 3. else it waits (:mod:`gateway.store.waiting`): its submit_sm_resp may be on the way (invariant 5).
 
@@ -21,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import IncomingReceipt, MessageState, PartState, SettledPart, StateChange
-from gateway.store.batch import MESSAGE_COLUMNS, PART_COLUMNS, MessageBatch, PartRow, id_key
+from gateway.store.batch import MESSAGE_COLUMNS, PART_COLUMNS, MessageBatch, PartRow, id_key, means
 from gateway.store.rollup import PART_FINAL, TAKEN
 from gateway.store.schema import message, message_part, part_key, waiting_receipt
 from gateway.store.sql import in_list
@@ -93,7 +94,7 @@ def _match(
     unmatched: list[IncomingReceipt] = []
     matched = repeated = 0
     for receipt in receipts:
-        parts = _parts_by_key(conn, batch, found, receipt)
+        parts = _parts_by_key(batch, found, receipt)
         if not parts:
             unmatched.append(receipt)
             continue
@@ -111,8 +112,8 @@ def _match(
 # -- by id -------------------------------------------------------------------------------------------------------------
 
 
-#: (route, id key) → the parts that have it
-Found = dict[tuple[str, str], list[PartRow]]
+#: (route, id key) → the parts that have it, each with its handset
+Found = dict[tuple[str, str], list[tuple[PartRow, str]]]
 
 
 def _find_by_key(conn: Connection, batch: MessageBatch, receipts: Iterable[IncomingReceipt]) -> Found:
@@ -134,11 +135,11 @@ def _find(
     conn: Connection, batch: MessageBatch, route: str, keys: Collection[str], found: Found, *, further: bool
 ) -> None:
     query = _select_by_key(conn.dialect.name, further)
-    for key, *values in conn.execute(query, {"route_": route, "keys": list(keys)}):
+    for key, handset, *values in conn.execute(query, {"route_": route, "keys": list(keys)}):
         message_values, part_values = values[: len(MESSAGE_COLUMNS)], values[len(MESSAGE_COLUMNS) :]
         if message_values[0] not in batch.messages:
             batch.add(message_values)
-        found.setdefault((route, key), []).append(batch.add_part(part_values))
+        found.setdefault((route, key), []).append((batch.add_part(part_values), handset))
 
 
 @cache
@@ -146,7 +147,7 @@ def _select_by_key(dialect: str, further: bool) -> sa.Select[Any]:
     """A part with its message, by the part's id; or by a further id that it got."""
     table = part_key if further else message_part
     query = (
-        sa.select(table.c.id_key, *MESSAGE_COLUMNS, *PART_COLUMNS)
+        sa.select(table.c.id_key, message.c.destination_addr, *MESSAGE_COLUMNS, *PART_COLUMNS)
         .select_from(table)
         .join(message, message.c.id == table.c.message_id)
         .where(table.c.route == sa.bindparam("route_"), in_list(dialect, table.c.id_key, "keys"))
@@ -159,31 +160,26 @@ def _select_by_key(dialect: str, further: bool) -> sa.Select[Any]:
     return query
 
 
-def _parts_by_key(conn: Connection, batch: MessageBatch, found: Found, receipt: IncomingReceipt) -> Sequence[PartRow]:
+def _parts_by_key(batch: MessageBatch, found: Found, receipt: IncomingReceipt) -> Sequence[PartRow]:
     """The parts that a receipt speaks of: one; or all of a message that left in one submit (message_payload)."""
     for key in receipt.id_keys:
-        parts = found.get((receipt.route, key))
-        if parts is None:
-            continue
-        if len(parts) == 1:
-            return parts
-        chosen = _likeliest(conn, batch, {part.message_id for part in parts}, receipt.destination_addr)
-        return [part for part in parts if part.message_id == chosen]
+        parts = [
+            (part, handset) for part, handset in found.get((receipt.route, key), ()) if means(receipt, key, handset)
+        ]
+        if len(parts) > 1:
+            # SMSCs use their ids again after some time: the handset tells them apart, else the newest open one is meant.
+            chosen = max(
+                parts,
+                key=lambda item: (
+                    item[1] == receipt.destination_addr,
+                    not batch.messages[item[0].message_id].state.final,
+                    item[0].message_id,
+                ),
+            )[0].message_id
+            return [part for part, _ in parts if part.message_id == chosen]
+        if parts:
+            return [parts[0][0]]
     return ()
-
-
-def _likeliest(conn: Connection, batch: MessageBatch, numbers: Collection[int], destination_addr: str) -> int:
-    """SMSCs use their ids again after some time: the handset tells them apart, else the newest open one is meant."""
-    if len(numbers) == 1:
-        return next(iter(numbers))
-    query = sa.select(message.c.id, message.c.destination_addr).where(message.c.id.in_(sorted(numbers)))
-    addresses = {row.id: row.destination_addr for row in conn.execute(query)}
-
-    def rank(number: int) -> tuple[bool, bool, int]:
-        same = not destination_addr or addresses.get(number) == destination_addr
-        return same, not batch.messages[number].state.final, number
-
-    return max(numbers, key=rank)
 
 
 # -- in doubt ----------------------------------------------------------------------------------------------------------

@@ -164,6 +164,7 @@ waiting_receipt_key = sa.Table(
     sa.Column("route", sa.Text, primary_key=True),
     sa.Column("id_key", sa.Text, primary_key=True),
     sa.Column("receipt_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("rank", sa.Integer, nullable=False),  # 0: the likeliest spelling; the others need the same handset
     sa.Index("ix_waiting_receipt_key_receipt_id", "receipt_id"),
     sqlite_with_rowid=False,
 )

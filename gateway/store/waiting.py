@@ -29,7 +29,10 @@ def keep_receipts_txn(conn: Connection, receipts: Sequence[IncomingReceipt]) -> 
     keys: list[dict[str, Any]] = []
     for receipt in receipts:
         number = conn.execute(statement, _row(receipt)).scalar_one()
-        keys.extend({"route": receipt.route, "id_key": key, "receipt_id": number} for key in receipt.id_keys)
+        keys.extend(
+            {"route": receipt.route, "id_key": key, "receipt_id": number, "rank": rank}
+            for rank, key in enumerate(receipt.id_keys)
+        )
     if keys:
         conn.execute(dialect.insert(waiting_receipt_key).on_conflict_do_nothing(), keys)
 
@@ -93,7 +96,7 @@ def take_receipts_txn(conn: Connection, ids: Iterable[int]) -> dict[int, Incomin
     for number, key in conn.execute(
         sa.select(waiting_receipt_key.c.receipt_id, waiting_receipt_key.c.id_key)
         .where(waiting_receipt_key.c.receipt_id.in_(wanted))
-        .order_by(waiting_receipt_key.c.id_key)
+        .order_by(waiting_receipt_key.c.rank)
     ):
         keys.setdefault(number, []).append(key)
     return {

@@ -96,8 +96,26 @@ def test_keys_are_tried_in_order(box: Outbox) -> None:
     box.record(outcome(first, ACCEPTED, smsc_message_id="10"), outcome(second, ACCEPTED, smsc_message_id="16"))
     box.receive(receipt("16", id_keys=("16", "10")))
     assert (box.state(first), box.state(second)) == ("accepted", "delivered")
+    box.receive(receipt("x", id_keys=("nothing", "10"), destination_addr="84905999999"))
+    assert box.state(first) == "accepted", "an unlikely spelling needs the same handset"
     box.receive(receipt("x", id_keys=("nothing", "10")))
     assert box.state(first) == "delivered"
+
+
+def test_numbers_that_count_up_are_not_taken_for_each_other(box: Outbox) -> None:
+    """658 in hexadecimal is 292: with ids that count up, each receipt's second spelling is another message's first."""
+    (other,) = box.sent("1", destination_addr="84905000001")
+    box.record(outcome(other, ACCEPTED, smsc_message_id="292"))
+    (mine,) = box.sent("2", destination_addr="84905000002")
+    early = receipt("658", id_keys=("658", "292", "1624"), destination_addr="84905000002")
+    assert box.receive(early).waiting == 1
+    assert box.state(other) == "accepted"
+    (third,) = box.sent("3", destination_addr="84905000003")
+    box.record(outcome(third, ACCEPTED, smsc_message_id="1624"))
+    assert (box.state(third), len(box.waiting())) == ("accepted", 1)
+    box.record(outcome(mine, ACCEPTED, smsc_message_id="658"))
+    assert [box.state(number) for number in (other, mine, third)] == ["accepted", "delivered", "accepted"]
+    assert box.waiting() == []
 
 
 def test_an_id_that_comes_round_again_is_told_by_its_handset(box: Outbox) -> None:

@@ -358,6 +358,7 @@ def upgrade() -> None:
         sa.Column(
             "receipt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
+        sa.Column("rank", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("route", "id_key", "receipt_id", name=op.f("pk_waiting_receipt_key")),
         sqlite_with_rowid=False,
     )
