@@ -44,13 +44,13 @@ function build(account, open) {
       switches.set(kind.fault, button);
       return button;
     }))));
+  const head = h("thead", {}, h("tr", {}, ["system_id", t("binds.mode"), t("binds.version"), t("binds.peer"), t("binds.since"), t("binds.state"), t("binds.submits"), t("binds.delivers"), t("binds.rates")].map((name) => h("th", { scope: "col" }, name))));
   const root = h("article", { class: "account", "data-account": account.account },
     h("header", {}, h("h3", {}, account.account), h("span", { class: "contract" }, contract(account))),
     h("dl", { class: "counters" }, COUNTERS.map((name) => h("div", { class: name }, h("dt", {}, t(`counters.${name}`)), counters[name]))),
-    h("div", { class: "scroll-x" }, h("table", { class: "binds" },
-      h("thead", {}, h("tr", {}, ["system_id", t("binds.mode"), t("binds.version"), t("binds.peer"), t("binds.since"), t("binds.state"), t("binds.submits"), t("binds.delivers"), t("binds.rates")].map((name) => h("th", { scope: "col" }, name)))), binds)),
+    h("div", { class: "scroll-x" }, h("table", { class: "binds" }, head, binds)),
     faults);
-  return { root, binds, counters, active, switches, faults };
+  return { root, head, binds, counters, active, switches, faults };
 }
 
 const contract = (account) => [t("accounts.port", { port: account.port }), account.system_id === "*" ? t("accounts.any") : `system_id ${account.system_id}`, account.limits.tps === null ? null : t("accounts.tps", { tps: account.limits.tps }), t("accounts.max_binds", { count: account.limits.max_binds })].filter(Boolean).join(" · ");
@@ -112,6 +112,7 @@ function update(card, account, now) {
   }
   card.counters.refused.title = Object.entries(account.counters.refused).map(([name, value]) => `${name} ${count(value)}`).join("\n");
   card.binds.replaceChildren(...(account.binds.length ? account.binds.map((bind) => bindRow(bind, account, now)) : [h("tr", {}, h("td", { colspan: 9, class: "empty" }, t("binds.none", { port: account.port })))]));
+  card.head.hidden = account.binds.length === 0;
   const on = new Map(account.faults.map((fault) => [fault.fault, fault]));
   for (const [name, button] of card.switches) {
     const fault = on.get(name);

@@ -12,7 +12,8 @@ let again = false;
 let loading = false;
 let shown = "";
 const numbers = new Set([FIRST]);
-const unread = new Map();
+const unread = new Set();
+let follows = true; // the view stays at the newest message
 
 export async function startHandsets() {
   $("composer").addEventListener("submit", send);
@@ -25,8 +26,11 @@ export async function startHandsets() {
   $("handset-new").addEventListener("click", openNew);
   $("handset-form").addEventListener("submit", addNew);
   $("handset-form").addEventListener("keydown", (event) => { if (event.key === "Escape") closeNew(); });
+  const talk = $("talk");
+  talk.addEventListener("scroll", () => { follows = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 40; });
+  new ResizeObserver(() => { if (follows) talk.scrollTop = talk.scrollHeight; }).observe(talk);
   rove($("handset-tabs"), "[role=tab]", (tab) => choose(tab.dataset.number));
-  onLanguage(() => { shown = ""; tabs(); draw(); });
+  onLanguage(() => { shown = ""; $("handset-tabs").replaceChildren(); tabs(); draw(); });
   await refreshList();
 }
 
@@ -36,12 +40,13 @@ export async function refreshList() {
   for (const handset of handsets.reverse()) bring(handset.number);
   if (heard === null && conversation === null && handsets.length) chosen = handsets.at(-1).number;
   tabs();
+  showChosen();
   await load();
 }
 
 export async function touched(changed) {
   for (const number of changed) {
-    if (number !== chosen) unread.set(number, (unread.get(number) ?? 0) + 1);
+    if (number !== chosen) unread.add(number);
     if (!numbers.has(number)) bring(number);
   }
   tabs();
@@ -89,8 +94,10 @@ async function choose(number) {
   conversation = null;
   heard = null;
   shown = "";
+  follows = true;
   unread.delete(number);
   tabs();
+  showChosen();
   await load();
 }
 
@@ -100,7 +107,7 @@ function tabs() {
   const known = new Map([...list.children].map((tab) => [tab.dataset.number, tab]));
   const fresh = wanted.map((number) => known.get(number) ?? h("button", {
     type: "button", role: "tab", "aria-controls": "handset-panel", "data-number": number, onclick: () => choose(number),
-  }, h("span", {}, number), h("span", { class: "badge" })));
+  }, h("span", {}, number), h("span", { class: "badge", hidden: true }, h("span", { class: "visually-hidden" }, t("handsets.unread")))));
   if (fresh.some((tab, at) => list.children[at] !== tab) || fresh.length !== list.children.length) {
     const focused = document.activeElement;
     list.replaceChildren(...fresh);
@@ -110,9 +117,12 @@ function tabs() {
     const number = tab.dataset.number;
     tab.setAttribute("aria-selected", String(number === chosen));
     tab.tabIndex = number === chosen ? 0 : -1;
-    text(tab.lastChild, unread.get(number) ?? "");
     tab.lastChild.hidden = !unread.has(number);
   }
+}
+
+function showChosen() {
+  $("handset-tabs").querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
 }
 
 // One request at a time; what changes meanwhile is asked for once more.
@@ -144,7 +154,7 @@ function draw() {
   shown = state;
   const talk = $("talk");
   talk.replaceChildren(...(messages.length ? messages.map(bubble) : [h("li", { class: "empty" }, t("handsets.empty"))]));
-  talk.scrollTop = talk.scrollHeight;
+  if (follows) talk.scrollTop = talk.scrollHeight;
 }
 
 function announce(messages) {
@@ -199,6 +209,7 @@ async function send(event) {
     const body = { from: chosen, to: $("message-to").value.trim(), text: written, wait_s: 0, coding: $("message-coding").value, copies: Number($("message-copies").value) || 1, tlvs: tlvs() };
     if ($("message-form").value) body.form = $("message-form").value;
     field.value = "";
+    follows = true;
     await post("/mo", body);
     await load();
   } catch (error) {

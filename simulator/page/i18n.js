@@ -21,7 +21,7 @@ export function setLanguage(wanted) {
 export const currentLanguage = () => language;
 export const onLanguage = (listener) => listeners.push(listener);
 
-// t("pdus.more", {count: 3}); a text that is missing shows as its name. Plurals: "one|many" by count.
+// t("handsets.parts", {count: 3}); a text that is missing shows as its name. Plurals: "one|many" by count.
 export function t(name, values = {}) {
   let found = strings[language]?.[name] ?? name;
   if (found.includes("|")) found = found.split("|")[values.count === 1 ? 0 : 1];

@@ -98,7 +98,7 @@ function rowOf(pdu) {
     h("td", { class: "mono" }, millisOf(pdu.at)), h("td", { class: "way", "aria-label": t(`pdus.${pdu.direction}`), title: t(`pdus.${pdu.direction}`) }, way),
     h("td", { class: "wide" }, pdu.system_id || pdu.peer), h("td", { class: "command" }, pdu.command ?? t("pdus.garbage"), pdu.receipt ? h("span", { class: "tag" }, t("pdus.receipt")) : null),
     h("td", { class: "wide num mono" }, pdu.sequence_number ?? ""), h("td", { class: "status" }, pdu.status ? pdu.status_name.replace("ESME_", "") : pdu.command?.endsWith("_resp") ? "OK" : ""),
-    h("td", { class: "mono" }, from), h("td", { class: "text" }, shown + part));
+    h("td", { class: "mono addresses" }, from), h("td", { class: "text" }, shown + part));
 }
 
 async function show(row) {
@@ -133,7 +133,7 @@ function detail(pdu) {
   ];
   if (pdu.fault) parts.push(h("p", { class: "fault-text" }, pdu.fault));
   if (pdu.text) parts.push(h("blockquote", {}, pdu.text));
-  if (pdu.fields.length) parts.push(h("h4", {}, t("pdus.fields")), table(pdu.fields.map((field) => h("tr", {}, h("th", { scope: "row" }, field.name), h("td", { class: "mono" }, String(field.value)), h("td", { class: "meaning" }, field.meaning)))));
+  if (pdu.fields.length) parts.push(h("h4", {}, t("pdus.fields")), table(pdu.fields.map((field) => h("tr", {}, h("th", { scope: "row" }, field.name), h("td", { class: String(field.value).length > 20 ? "mono" : "mono short" }, String(field.value)), h("td", { class: "meaning" }, field.meaning)))));
   if (pdu.tlvs.length) parts.push(h("h4", {}, "TLV"), table(pdu.tlvs.map((tlv) => h("tr", {}, h("th", { scope: "row" }, tlv.name), h("td", { class: "mono" }, tlv.value || tlv.hex), h("td", { class: "meaning mono" }, `0x${tlv.tag.toString(16).padStart(4, "0")}${tlv.value ? ` = ${tlv.hex}` : ""}`)))));
   parts.push(h("h4", {}, t("pdus.hex")), h("pre", { class: "hex", tabindex: 0, "aria-label": t("pdus.hex") }, hexDump(pdu.hex)));
   return parts;
