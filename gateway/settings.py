@@ -23,6 +23,11 @@ from gateway import shipped
 from gateway.errors import ConfigError
 from gateway.model import ChargeDecision, DossierState, MessageKind
 from gateway.settings_base import Secret, Settings
+from gateway.settings_notices import AgencySettings as AgencySettings
+from gateway.settings_notices import ApologySettings as ApologySettings
+from gateway.settings_notices import NightSettings as NightSettings
+from gateway.settings_notices import NoticeSettings as NoticeSettings
+from gateway.settings_notices import ReportSettings as ReportSettings
 from gateway.settings_smpp import BindTlv, ListenSettings, TlsSettings, TraceSettings, VendorTlv, with_named_tlvs
 from gateway.settings_smpp import TlvField as TlvField  # charging's, too
 
@@ -193,6 +198,9 @@ class OperatorSettings(Settings):
         50, ge=1, le=100_000, description="licensed submit_sm per second per system_id; 50 is a usual contract"
     )
     charging: str = Field("none", description="name of a charging profile")
+    price_per_part_vnd: float | None = Field(
+        None, ge=0, description="what one segment of a notice costs by the contract; reports count the cost with it"
+    )
     binds: tuple[BindSettings, ...] = Field(min_length=1)
 
 
@@ -204,7 +212,7 @@ class SourceSettings(Settings):
         "v_motcua_dossier", pattern=r"^[A-Za-z_][A-Za-z0-9_.$]*$", description="name of the contract view"
     )
     columns: dict[str, str] = Field(default_factory=dict, description="contract column: the view's own name")
-    status_profiles: tuple[Literal["national", "khanh_hoa_2017", "hue_2024", "opencps"], ...] = Field(
+    status_profiles: tuple[Literal["national", "khanh_hoa_2017", "hue_2024", "dien_bien_2019", "opencps"], ...] = Field(
         ("national", "khanh_hoa_2017"), description="status words known from the start; a later one wins"
     )
     statuses: dict[str, DossierState] = Field(
@@ -259,72 +267,6 @@ class SourceSettings(Settings):
     @classmethod
     def _announce_from_is_aware(cls, value: datetime | None) -> datetime | None:
         return value.replace(tzinfo=ZoneInfo("Asia/Ho_Chi_Minh")) if value and value.tzinfo is None else value
-
-
-class AgencySettings(Settings):
-    """One agency, by its code in the view."""
-
-    active_from: date | None = Field(None, description="notices from this day on; default: at once")
-    active_to: date | None = Field(None, description="last day of notices; default: no end")
-    same_day_exempt: bool | None = Field(None, description="default: notices.same_day_exempt")
-    name: str | None = Field(None, description="short name for the texts; default: the view's agency_name")
-
-
-class NightSettings(Settings):
-    start: time = Field(time(21, 0), description="notices arising from here …")
-    end: time = Field(time(7, 0), description="… wait until here")
-
-
-class ApologySettings(Settings):
-    enabled: bool = Field(True)
-    at: time = Field(time(17, 30), description="by the official letter 998/UBND")
-    until: time = Field(
-        time(20, 0), description="a daemon that starts late still sends until here, else the run is recorded as missed"
-    )
-    horizon: Literal["next_calendar_day", "next_working_day"] = Field(
-        "next_calendar_day", description="as the letter says"
-    )
-    include_clock_stopped: bool = Field(False, description="a stopped clock cannot be late")
-    fresh_s: float = Field(
-        900.0,
-        ge=0,
-        description="a source last read longer ago is not apologised for until it answers, at most until 'until': its "
-        "results may be ready by now",
-    )
-
-
-class NoticeSettings(Settings):
-    """Outgoing notices."""
-
-    brandname: str = Field(
-        "MotcuaSMS", min_length=1, max_length=11, description="registered with every operator; 11 characters at most"
-    )
-    template_version: str = Field("rollout_2017", description="dated set of texts: rollout_2017 or pilot_2016")
-    accents: Literal["fold", "keep"] = Field("fold", description="fold: unaccented GSM 7-bit; keep: UCS-2")
-    max_parts: int = Field(3, ge=1, le=10, description="a longer text is refused: its template does not fit")
-    hold_s: float = Field(600.0, ge=0, description="time in which a mistaken state change cancels its notice")
-    night: NightSettings | None = Field(default_factory=NightSettings, description="null: send at any hour")
-    same_day_exempt: bool = Field(True, description="dossiers received and due on one day are not notified (998/UBND)")
-    agencies_default_active: bool = Field(True, description="false: only agencies listed under 'agencies' are notified")
-    enabled: tuple[MessageKind, ...] = Field(
-        (MessageKind.RESULT_READY, MessageKind.SUPPLEMENT_NEEDED, MessageKind.APOLOGY_DUE_TOMORROW),
-        description="the three notices of the letters; others need their own template",
-    )
-    apology: ApologySettings = Field(default_factory=ApologySettings)
-    reannounce_after_s: float = Field(
-        86_400.0,
-        ge=0,
-        description="a dossier that left the announced state at least this long is announced again on its return",
-    )
-    announce_corrected_number: bool = Field(
-        True, description="a notice rejected for its telephone number is made again when the agency corrects the number"
-    )
-    validity_s: float = Field(
-        172_800.0, gt=0, description="a notice that could not leave in two days is expired, not sent stale"
-    )
-    holidays: dict[date, bool] = Field(
-        default_factory=dict, description="override of the calendar: true = day off, false = working day"
-    )
 
 
 class QueryServiceSettings(Settings):
@@ -418,7 +360,7 @@ Column = Literal[
 class FileFormat(Settings):
     """One operator's file of charged or refunded queries, as text with one query on each line."""
 
-    delimiter: str = Field(";", min_length=1, max_length=1, description="between columns; a tab as \"\\t\"")
+    delimiter: str = Field(";", min_length=1, max_length=1, description='between columns; a tab as "\\t"')
     columns: tuple[Column, ...] = Field(
         min_length=3,
         description="what each column holds: received = when the citizen sent it, replied = when the reply came, text = the "
@@ -433,7 +375,8 @@ class FileFormat(Settings):
         {"1": "charged", "0": "refunded"}, description="what each value of the column flag means"
     )
     lists: Literal["all", "refunds", "charges"] = Field(
-        "all", description="without a column flag: what all its lines are; queries of the other kind are not missed in it"
+        "all",
+        description="without a column flag: what all its lines are; queries of the other kind are not missed in it",
     )
     msisdn_form: Literal["84", "+84", "0", "national"] = Field("84", description="of exported numbers; all are read")
     shortcode_prefix: str = Field("", pattern=r"^\d*$", description="before shortcodes: 84 makes 848083 of 8083")
@@ -587,6 +530,7 @@ class GatewaySettings(Settings):
     charging: ChargingSettings = Field(default_factory=ChargingSettings)
     doubt: DoubtSettings = Field(default_factory=DoubtSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
 
     @model_validator(mode="before")
     @classmethod

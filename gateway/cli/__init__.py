@@ -62,6 +62,30 @@ def main() -> None:
     cli()
 
 
-from gateway.cli import check, db, explain, run, source  # noqa: E402 - each adds its commands to the group above
+from gateway.cli import (  # noqa: E402 - each adds its commands to the group above
+    check,
+    db,
+    explain,
+    mo,
+    preview,
+    reconcile,
+    run,
+    source,
+    trace,
+)
 
-__all__ = ["check", "cli", "config_option", "db", "explain", "load_or_exit", "main", "run", "source"]
+__all__ = [
+    "check",
+    "cli",
+    "config_option",
+    "db",
+    "explain",
+    "load_or_exit",
+    "main",
+    "mo",
+    "preview",
+    "reconcile",
+    "run",
+    "source",
+    "trace",
+]

@@ -13,7 +13,7 @@ Only the dossier's state counts (F16): there is no other way into the outbox. Th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -50,6 +50,10 @@ class RuleBook:
     notices: NoticeSettings
     agencies: Mapping[str, AgencySettings]
 
+    def on(self, at: datetime) -> NoticeSettings:
+        """The settings in force at a moment, dated rule sets laid over (F33, F45)."""
+        return self.notices.on(vietnam_day(at))
+
     def active(self, agency_code: str, day: date) -> bool:
         """Whether an agency's dossiers are notified on that day (F18)."""
         agency = self.agencies.get(agency_code)
@@ -77,7 +81,7 @@ class Moment:
     first_read: bool  # the source has never been read to its end
 
 
-def called_for(dossier: Dossier) -> MessageKind | None:
+def called_for(dossier: Dossier, enabled: Collection[MessageKind] = ()) -> MessageKind | None:
     """The kind of notice that a dossier's state calls for, whether it is enabled or not."""
     if dossier.state is DossierState.RESULT_READY:
         return MessageKind.RESULT_BY_POST if dossier.return_by_post else MessageKind.RESULT_READY

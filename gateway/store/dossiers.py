@@ -125,7 +125,7 @@ def _apply_chunk(
 ) -> None:
     codes = [row.dossier.receipt_code for row in rows]
     stored = stored_txn(conn, source, codes)
-    infos = _infos_txn(conn, source, list(stored))
+    infos = infos_txn(conn, source, list(stored))
     new_rows: list[dict[str, Any]] = []
     changed_rows: list[dict[str, Any]] = []
     planned: list[tuple[Dossier, NoticePlan]] = []
@@ -248,6 +248,22 @@ def apologise_page_txn(
     The dossiers' states are read in the transaction that inserts the notices: none is made for a result that a poll has
     just recorded.
     """
+    found = due_txn(conn, source, due, after_code, APOLOGY_PAGE)
+    applied = Applied()
+    planned: list[tuple[Dossier, NoticePlan]] = []
+    for stored in found:
+        notice = plan(stored)
+        if isinstance(notice, Skip):
+            applied.skipped[notice.kind, notice.reason] += 1
+        else:
+            planned.append((stored.dossier, notice))
+    _announce_txn(conn, planned, compose, now, applied)
+    last = found[-1].dossier.receipt_code if len(found) == APOLOGY_PAGE else None
+    return ApologyPage(len(found), applied, last)
+
+
+def due_txn(conn: Connection, source: str, due: date, after_code: str, limit: int) -> list[StoredDossier]:
+    """Dossiers due on one day that have not ended, in order of their codes."""
     ended = [state.value for state in DossierState if state.ended]
     found = conn.execute(
         sa.select(dossier)
@@ -258,20 +274,9 @@ def apologise_page_txn(
             dossier.c.state.not_in(ended),
         )
         .order_by(dossier.c.receipt_code)
-        .limit(APOLOGY_PAGE)
-    ).all()
-    applied = Applied()
-    planned: list[tuple[Dossier, NoticePlan]] = []
-    for row in found:
-        stored = from_row(row)
-        notice = plan(stored)
-        if isinstance(notice, Skip):
-            applied.skipped[notice.kind, notice.reason] += 1
-        else:
-            planned.append((stored.dossier, notice))
-    _announce_txn(conn, planned, compose, now, applied)
-    last = found[-1].receipt_code if len(found) == APOLOGY_PAGE else None
-    return ApologyPage(len(found), applied, last)
+        .limit(limit)
+    )
+    return [from_row(row) for row in found]
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -286,6 +291,17 @@ def stored_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str,
         ):
             found[row.receipt_code] = from_row(row)
     return found
+
+
+def entered_since_txn(conn: Connection, source: str, since: datetime, limit: int) -> list[StoredDossier]:
+    """Dossiers that came into their present state since then (business time), the newest first. For previews: it scans."""
+    found = conn.execute(
+        sa.select(dossier)
+        .where(dossier.c.source == source, dossier.c.state_since >= since)
+        .order_by(dossier.c.state_since.desc())
+        .limit(limit)
+    )
+    return [from_row(row) for row in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +336,8 @@ def seen_by_code_txn(conn: Connection, receipt_code: str) -> list[SeenDossier]:
     ]
 
 
-def _infos_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str, list[NoticeInfo]]:
+def infos_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str, list[NoticeInfo]]:
+    """The notices that were made for these dossiers, by receipt code."""
     infos: dict[str, list[NoticeInfo]] = {}
     for chunk in _chunks(codes):
         for row in conn.execute(
