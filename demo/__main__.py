@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -20,23 +21,24 @@ FOLDER = Path("var/demo")
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the gateway and the simulator running.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="The business day; default: the next working day.")
 @click.option(
     "--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Emptied and filled."
 )
-def main(keep: bool, folder: Path) -> None:
+def main(keep: bool, day: datetime | None, folder: Path) -> None:
     """Show the gateway's whole job: notices, queries, charging, an apology at 17:30, faults of operators."""
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    raise SystemExit(_run(keep, folder))
+            stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+    raise SystemExit(_run(keep, day.date() if day else None, folder))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _run(keep: bool, folder: Path) -> int:
+def _run(keep: bool, day: date | None, folder: Path) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     screen = Screen(console)
     screen.title(
@@ -46,7 +48,7 @@ def _run(keep: bool, folder: Path) -> int:
     daemons: list[Daemon] = []
     kept = False
     try:
-        setup = prepare(folder)
+        setup = prepare(folder, day)
         _introduce(screen, setup)
         simulator = Daemon(
             "motcua-simulator",
