@@ -16,7 +16,9 @@ import structlog
 from twisted.internet.defer import Deferred, DeferredList
 
 from gateway import __version__
-from gateway.app.endpoints import endpoint_factory
+from gateway.app.endpoints import Endpoints
+from gateway.app.trace_socket import TraceSocket
+from gateway.app.tracing import Tracing
 from gateway.clock import Clock
 from gateway.db import Database
 from gateway.dossiers.federation import Federation
@@ -67,6 +69,9 @@ class Gateway:
             self._lost,
         )
         charging = Charging(settings.charging, settings.operators)
+        self.tracing = Tracing(settings, lambda: clock.now().timestamp())
+        self.trace_socket = TraceSocket(reactor, self.tracing, settings.trace_socket)
+        self.endpoints = Endpoints(reactor, self.tracing.watch)
         self.mt = MtService(
             reactor,
             clock,
@@ -75,7 +80,7 @@ class Gateway:
             self.lease,
             ReplyHooks(charging.decorate, charging.outcome_txn, charging.receipt_txn, log_settled),
             lambda route, bind, pdu, answer: self.receiver.on_deliver(route, bind, pdu, answer),
-            lambda bind: endpoint_factory(reactor, bind),
+            self.endpoints,
             rng,
         )
         federation = Federation(
@@ -135,6 +140,7 @@ class Gateway:
         self._give_up = give_up
         for warning in charging_warnings(self._settings, self._clock.now()):
             log.warning("charging_warning", what=warning)
+        await self.trace_socket.start()
         await self.mt.start()
         self.receiver.start()
         self.housekeeping.start()
@@ -159,6 +165,8 @@ class Gateway:
         await self._within(self.receiver.stop())
         await self._within(self.housekeeping.stop())
         await self.mt.drain(self._settings.drain_timeout_s)
+        await self._within(DeferredList([self.endpoints.stop(), self.trace_socket.stop()], consumeErrors=True))
+        self.tracing.close()
         for source in self.sources:
             source.close()
         self.db.close()

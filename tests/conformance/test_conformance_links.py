@@ -2,129 +2,26 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from link_rig import Line, Smsc
 from smpp_tls_files import CertificateFolder
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Protocol
 
-from gateway.app.endpoints import Endpoints
-from gateway.app.tls import client_options, server_options, tls_faults
-from gateway.mt.operator import esme_settings
-from gateway.settings import BindSettings, parse_settings
+from gateway.app.tls import client_options, tls_faults
+from gateway.settings import parse_settings
 from gateway.settings_smpp import TlsSettings
-from gateway.smpp.client import BindType, EsmeClient
-from gateway.smpp.server import SmscFactory, SmscSession
+from gateway.smpp.server import SmscFactory
 
 HOST = "smsc.operator.example"
-
-
-class Owner:
-    """Owner of an ESME: nothing is sent."""
-
-    def on_bound(self, client: EsmeClient) -> None: ...
-    def on_unbound(self, client: EsmeClient, reason: str, unanswered: Any, never_sent: Any) -> None: ...
-    def on_response(self, client: EsmeClient, token: Any, response: Any) -> None: ...
-    def on_expired(self, client: EsmeClient, token: Any) -> None: ...
-    def on_late_response(self, client: EsmeClient, token: Any, response: Any) -> None: ...
-    def on_request(self, client: EsmeClient, request: Any) -> None: ...
-    def on_bind_refused(self, client: EsmeClient, status: int) -> None: ...
-
-
-class Smsc:
-    """Takes every bind; sends outbind where it opens the connection."""
-
-    def __init__(self) -> None:
-        self.binds: list[str] = []
-        self.sessions: list[SmscSession] = []
-        self.outbind: tuple[str, str] | None = None
-
-    def on_connect(self, session: SmscSession) -> bool:
-        self.sessions.append(session)
-        if self.outbind is not None:
-            session.outbind(*self.outbind)
-        return True
-
-    def on_bind(self, session: SmscSession, bind: Any) -> int:
-        self.binds.append(bind.system_id)
-        return 0
-
-    def on_bound(self, session: SmscSession) -> None: ...
-    def on_request(self, session: SmscSession, request: Any) -> None: ...
-    def on_response(self, session: SmscSession, token: Any, response: Any) -> None: ...
-    def on_expired(self, session: SmscSession, token: Any) -> None: ...
-    def on_lost(self, session: SmscSession, reason: str, unanswered: Any) -> None: ...
-
-
-class Line:
-    """Operators' ports and one bind of ours."""
-
-    def __init__(self) -> None:
-        self.endpoints = Endpoints(reactor)
-        self.client: EsmeClient | None = None
-        self._ports: list[Any] = []
-        self._awaited: tuple[tuple[str, ...], Deferred[str]] | None = None
-
-    @pytest_twisted.inlineCallbacks
-    def smsc(self, tls: TlsSettings | None = None, port: int = 0) -> Any:
-        """An SMSC on a port of its own, as (port number, Smsc)."""
-        smsc = Smsc()
-        factory: Any = SmscFactory(reactor, smsc)
-        if tls is not None:
-            from twisted.protocols.tls import TLSMemoryBIOFactory
-
-            factory = TLSMemoryBIOFactory(server_options("smsc", tls), False, factory)
-        listening = yield TCP4ServerEndpoint(reactor, port, interface="127.0.0.1").listen(factory)
-        self._ports.append(listening)
-        return listening.getHost().port, smsc
-
-    def bind(self, **values: Any) -> EsmeClient:
-        """A bind as the configuration says, connecting."""
-        base = {
-            "name": "line",
-            "host": "127.0.0.1",
-            "system_id": "motcua",
-            "reconnect_min_s": 0.05,
-            "reconnect_max_s": 0.1,
-        }
-        bind = BindSettings.model_validate({**base, **values})
-        settings = esme_settings(bind, BindType.TRANSCEIVER)
-        client = EsmeClient(reactor, self.endpoints(bind), settings, Owner(), random.Random(7))
-        enter = client.enter
-
-        def watched(state: str) -> None:
-            enter(state)
-            if self._awaited is not None and state in self._awaited[0]:
-                (_states, done), self._awaited = self._awaited, None
-                done.callback(state)
-
-        client.enter = watched  # type: ignore[method-assign]
-        self.client = client
-        reactor.callLater(0, client.start)  # type: ignore[attr-defined]
-        return client
-
-    def until(self, *states: str) -> Deferred[str]:
-        """Fires when the client enters one of these states."""
-        done: Deferred[str] = Deferred()
-        self._awaited = (states, done)
-        return done.addTimeout(20, reactor)  # type: ignore[arg-type]
-
-    @pytest_twisted.inlineCallbacks
-    def close(self) -> Any:
-        self._awaited = None
-        if self.client is not None:
-            yield self.client.stop(2.0)
-        yield self.endpoints.stop()
-        for port in self._ports:
-            yield port.stopListening()
 
 
 @pytest.fixture
@@ -243,7 +140,7 @@ def test_c18_files_that_cannot_be_used_are_told_before_the_start(operator: Certi
 def test_c19_a_host_that_refuses_is_passed_over_in_the_same_attempt(line: Line) -> Any:
     port, smsc = yield line.smsc()
     dead, _ = yield line.smsc()
-    yield line._ports.pop().stopListening()
+    yield line.ports.pop().stopListening()
     client = line.bind(port=dead, other_hosts=[f"127.0.0.1:{port}"])
     state = yield line.until("bound", "waiting")
     assert (state, smsc.binds) == ("bound", ["motcua"])
@@ -270,7 +167,7 @@ def test_c19_after_a_lost_link_the_other_host_has_the_bind_within_a_second_and_f
 @pytest_twisted.inlineCallbacks
 def test_c19_when_all_hosts_are_dead_the_reason_is_told(line: Line) -> Any:
     dead, _ = yield line.smsc()
-    yield line._ports.pop().stopListening()
+    yield line.ports.pop().stopListening()
     client = line.bind(port=dead, other_hosts=[f"127.0.0.1:{dead}"])
     yield line.until("waiting")
     assert "refused" in client.last_error
