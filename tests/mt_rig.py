@@ -15,7 +15,6 @@ from twisted.internet.task import Clock
 from gateway.mt.hooks import ReplyHooks
 from gateway.mt.lane import Lane
 from gateway.mt.operator import OperatorLink, make_binds
-from gateway.mt.receipts import ReceiptRecorder
 from gateway.settings import OperatorSettings
 from gateway.smpp.pdu import DataSm, DeliverSm
 
@@ -75,13 +74,11 @@ class Rig:
         self.lane = Lane(
             self.reactor, self.clock, self.db, "viettel", make_binds(self.settings), self.lease, self.hooks
         )
-        self.receipts = ReceiptRecorder(self.clock, self.db, self.hooks)
         self.link = OperatorLink(
             self.reactor,
             self.clock,
             self.settings,
             self.lane,
-            self.receipts,
             self._on_query,
             lambda bind: lambda: None,  # type: ignore[arg-type, return-value]
             random.Random(1),

@@ -1,4 +1,7 @@
-"""One turn of an operator's messages through the store: what became of the last ones, and the next ones, in one transaction."""
+"""One turn of an operator's messages through the store: outcomes, receipts and the next claim, in one transaction.
+
+Outcomes come first: a receipt that came after its submit_sm_resp finds its part, though both are recorded together.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from gateway.model import SubmitOutcome
+from gateway.model import IncomingReceipt, SubmitOutcome
 from gateway.mt.hooks import ReplyHooks
 from gateway.store.claims import Claim, claim_txn
 from gateway.store.outcomes import Recorded, record_outcomes_txn
+from gateway.store.receipts import ReceiptsRecorded, record_receipts_txn
 
-_NOTHING_RECORDED = Recorded((), (), (), ())
+_NO_OUTCOMES = Recorded((), (), (), ())
+_NO_RECEIPTS = ReceiptsRecorded((), (), 0, 0, (), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class CycleRequest:
     route: str
     node: str
     outcomes: tuple[SubmitOutcome, ...]
+    receipts: tuple[IncomingReceipt, ...]
     limit_parts: int  # 0: claim nothing
     now: datetime
     business_now: datetime
@@ -32,19 +38,23 @@ class CycleResult:
     """What it got."""
 
     recorded: Recorded
+    receipts: ReceiptsRecorded
     claim: Claim
     told: tuple[object, ...]  # by the hooks, for after the commit
 
 
 def cycle_txn(conn: Connection, request: CycleRequest, hooks: ReplyHooks) -> CycleResult:
-    """Record outcomes, tell the ledger of replies, claim the next messages."""
-    recorded = _NOTHING_RECORDED
+    """Record outcomes and receipts, tell the ledger of replies, claim the next messages."""
+    recorded, receipts = _NO_OUTCOMES, _NO_RECEIPTS
     told: list[object] = []
     if request.outcomes:
         recorded = record_outcomes_txn(conn, request.node, request.outcomes, request.now)
         if recorded.reply_outcomes:
             told += hooks.outcome_txn(conn, recorded.reply_outcomes, request.now)
         told += hooks.settled_txn(conn, recorded.settled, request.now)
+    if request.receipts:
+        receipts = record_receipts_txn(conn, request.receipts, request.now)
+        told += hooks.settled_txn(conn, receipts.settled, request.now)
     claim = claim_txn(
         conn,
         route=request.route,
@@ -53,4 +63,4 @@ def cycle_txn(conn: Connection, request: CycleRequest, hooks: ReplyHooks) -> Cyc
         now=request.now,
         business_now=request.business_now,
     )
-    return CycleResult(recorded, claim, tuple(told))
+    return CycleResult(recorded, receipts, claim, tuple(told))

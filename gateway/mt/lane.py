@@ -26,14 +26,15 @@ from twisted.internet.defer import Deferred
 
 from gateway.clock import Clock
 from gateway.db import Database
-from gateway.model import PartState, SubmitOutcome
+from gateway.model import IncomingReceipt, PartState, SubmitOutcome
 from gateway.mt.bind import Bind
 from gateway.mt.hand import WHOLE, Hand, Piece
 from gateway.mt.hooks import ReplyHooks
 from gateway.mt.lease import Lease
-from gateway.mt.recorder import Recorder
+from gateway.mt.recorder import Answer, Recorder
 from gateway.mt.submit import long_form, make_submit, segments_of
 from gateway.smpp.errors import LocalProtocolError
+from gateway.smpp.pdu import Tlv
 from gateway.smpp.ports import DelayedCall, ReactorTime
 from gateway.store.claims import Claim
 
@@ -302,18 +303,23 @@ class Lane:
         piece.hand.waiting -= 1
         return piece
 
+    def receipt(self, receipt: IncomingReceipt, answer: Answer) -> None:
+        """A delivery receipt has come; it is answered after its commit."""
+        self.recorder.add_receipt(receipt, answer)
+        self.ask_for_turn()
+
     # -- what became of it ----------------------------------------------------------------------------------------
 
-    def accepted(self, piece: Piece, bind: Bind, smsc_message_id: str) -> None:
+    def accepted(self, piece: Piece, bind: Bind, smsc_message_id: str, tlvs: tuple[Tlv, ...] = ()) -> None:
         """The SMSC has it."""
         self._landed(piece)
-        self._record(piece, bind, PartState.ACCEPTED, smsc_message_id, 0)
+        self._record(piece, bind, PartState.ACCEPTED, smsc_message_id, 0, tlvs=tlvs)
         self._settle(piece.hand)
 
-    def refused(self, piece: Piece, bind: Bind, status: int | None, reason: str) -> None:
+    def refused(self, piece: Piece, bind: Bind, status: int | None, reason: str, tlvs: tuple[Tlv, ...] = ()) -> None:
         """It will never pass. ``status`` None: it could not even be sent. The message's other parts stay here."""
         self._landed(piece)
-        self._record(piece, bind, PartState.REJECTED, "", status, reason)
+        self._record(piece, bind, PartState.REJECTED, "", status, reason, tlvs=tlvs)
         piece.hand.dead = True
         self._drop_waiting(piece.hand)
         self._settle(piece.hand)
@@ -348,9 +354,10 @@ class Lane:
         smsc_message_id: str = "",
         reason: str = "",
         retry_at: datetime | None = None,
+        tlvs: tuple[Tlv, ...] = (),
     ) -> None:
         """The answer to what had been recorded as unanswered."""
-        self._record(piece, bind, state, smsc_message_id, status, reason, retry_at)
+        self._record(piece, bind, state, smsc_message_id, status, reason, retry_at, tlvs)
         self.ask_for_turn()
 
     def give_back(self, reason: str) -> None:
@@ -380,11 +387,12 @@ class Lane:
         status: int | None = None,
         reason: str = "",
         retry_at: datetime | None = None,
+        tlvs: tuple[Tlv, ...] = (),
     ) -> None:
         at, name, message_id = self._clock.now(), "" if bind is None else bind.name, piece.hand.message.id
         for part in piece.parts:
             self.recorder.add(
-                SubmitOutcome(message_id, part, name, state, smsc_message_id, status, at, reason, retry_at)
+                SubmitOutcome(message_id, part, name, state, smsc_message_id, status, at, reason, retry_at, tlvs)
             )
 
     def _drop_waiting(self, hand: Hand) -> None:

@@ -1,7 +1,7 @@
 """One operator: its binds, joined to its lane. What the SMSC says is told to whom it concerns.
 
-Answers to submits go to the lane, judged by the status policy; receipts to the receipt recorder; queries (MO) to the sink
-that the receiver gives. A deliver_sm is answered by whoever took it, after its commit.
+Answers to submits go to the lane, judged by the status policy, and so do receipts; queries (MO) go to the sink that the
+receiver gives. A deliver_sm is answered by whoever took it, after its commit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from gateway.mt import policy
 from gateway.mt.bind import Bind
 from gateway.mt.hand import Piece
 from gateway.mt.lane import Lane
-from gateway.mt.receipts import ReceiptRecorder, read_receipt
+from gateway.mt.receipts import read_receipt
 from gateway.mt.throttle import Licence
 from gateway.settings import BindMode, BindSettings, OperatorSettings, StatusAction
 from gateway.smpp.client import BindType, EsmeClient, EsmeSettings, OutbindCredentials
 from gateway.smpp.constants import CommandStatus, TlvTag, status_description, status_name
-from gateway.smpp.pdu import AlertNotification, DataSm, DeliverSm, Pdu, make_response, tlv_int
+from gateway.smpp.pdu import AlertNotification, DataSm, DeliverSm, Pdu, Tlv, make_response, tlv_int
 from gateway.smpp.ports import ClientEndpoint, ReactorTime
 from gateway.smpp.receipt import is_receipt, is_sme_acknowledgement
 
@@ -81,7 +81,6 @@ class OperatorLink:
         clock: Clock,
         settings: OperatorSettings,
         lane: Lane,
-        receipts: ReceiptRecorder,
         mo_sink: MoSink,
         endpoints: Endpoints,
         rng: random.Random,
@@ -91,7 +90,6 @@ class OperatorLink:
         self._reactor = reactor
         self._clock = clock
         self._lane = lane
-        self._receipts = receipts
         self._mo_sink = mo_sink
         self._settings: dict[EsmeClient, BindSettings] = {}
         self._binds: dict[EsmeClient, Bind] = {}
@@ -173,9 +171,9 @@ class OperatorLink:
         status = response.command_status
         if status == CommandStatus.ESME_ROK:
             bind.recovery.on_accepted(self._reactor.seconds(), piece.weight)
-            self._lane.accepted(piece, bind, getattr(response, "message_id", ""))
+            self._lane.accepted(piece, bind, getattr(response, "message_id", ""), getattr(response, "tlvs", ()))
         else:
-            self._refused(piece, bind, status)
+            self._refused(piece, bind, status, getattr(response, "tlvs", ()))
         if getattr(response, "tlvs", ()):
             self._heed_congestion(bind, response)
 
@@ -206,7 +204,7 @@ class OperatorLink:
             return action, self._clock.business_now() + wait
         return action, None
 
-    def _refused(self, piece: Piece, bind: Bind, status: int) -> None:
+    def _refused(self, piece: Piece, bind: Bind, status: int, tlvs: tuple[Tlv, ...]) -> None:
         action, retry_at = self._judge(bind, piece.hand.message, status)
         reason = f"status:{status_name(status)}"
         if action in (StatusAction.THROTTLE, StatusAction.PARK):
@@ -214,7 +212,7 @@ class OperatorLink:
         elif action in (StatusAction.RETRY, StatusAction.DELAY):
             self._lane.later(piece, reason, status, retry_at)
         else:
-            self._lane.refused(piece, bind, status, reason)
+            self._lane.refused(piece, bind, status, reason, tlvs)
 
     def on_expired(self, client: EsmeClient, token: Any) -> None:
         piece: Piece = token
@@ -224,16 +222,16 @@ class OperatorLink:
     def on_late_response(self, client: EsmeClient, token: Any, response: Pdu) -> None:
         """What was in doubt is settled, unless the answer only says "not now" to one part of several."""
         piece: Piece = token
-        bind, status = self._binds[client], response.command_status
+        bind, status, tlvs = self._binds[client], response.command_status, getattr(response, "tlvs", ())
         name = status_name(status)
         self._log.info("late_response", bind=bind.name, message=piece.hand.message.id, command_status=name)
         if status == CommandStatus.ESME_ROK:
-            self._lane.late(piece, bind, PartState.ACCEPTED, status, getattr(response, "message_id", ""))
+            self._lane.late(piece, bind, PartState.ACCEPTED, status, getattr(response, "message_id", ""), tlvs=tlvs)
             return
         action, retry_at = self._judge(bind, piece.hand.message, status)
         reason = f"status:{name}"
         if action in (StatusAction.FAIL, StatusAction.ALERT):
-            self._lane.late(piece, bind, PartState.REJECTED, status, reason=reason)
+            self._lane.late(piece, bind, PartState.REJECTED, status, reason=reason, tlvs=tlvs)
         elif piece.hand.message.parts == 1:
             self._lane.late(piece, bind, PartState.PENDING, status, reason=reason, retry_at=retry_at)
 
@@ -266,7 +264,7 @@ class OperatorLink:
             self._log.warning("receipt_unreadable", bind=bind.name, octets=len(getattr(pdu, "short_message", b"")))
             answer(CommandStatus.ESME_ROK)
             return
-        self._receipts.add(receipt, answer)
+        self._lane.receipt(receipt, answer)
 
 
 def esme_settings(bind: BindSettings, bind_type: BindType, suffix: str = "") -> EsmeSettings:

@@ -1,32 +1,23 @@
-"""Delivery receipts on their way into the store: decoded, gathered, recorded, and only then acknowledged (invariant 4)."""
+"""Delivery receipts: decoded by the rules of their bind, and what is told of them once they are in the store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.engine import Connection
-from twisted.python.failure import Failure
 
-from gateway.clock import Clock
-from gateway.db import Database
-from gateway.errors import StoreError
 from gateway.model import IncomingReceipt, MessageState, PartState
 from gateway.mt.hooks import ReplyHooks
 from gateway.settings import BindSettings
-from gateway.smpp.constants import CommandStatus, MessageStateCode
+from gateway.smpp.constants import MessageStateCode
 from gateway.smpp.pdu import DataSm, DeliverSm
 from gateway.smpp.receipt import IdBase, id_keys, parse_receipt
-from gateway.store.receipts import ReceiptsRecorded, record_receipts_txn, rematch_waiting_txn
+from gateway.store.receipts import ReceiptsRecorded, rematch_waiting_txn
 
 log = structlog.get_logger()
 
-#: The most receipts in one transaction.
-BATCH_LIMIT = 1000
-#: The most receipts that may wait for the store; past them the SMSC is asked to try again. Bounds memory.
-WAITING_LIMIT = 10_000
 #: How long a receipt that waits is tried again by its id: two nodes may record answer and receipt in the same moment.
 REMATCH_WINDOW = timedelta(seconds=60)
 
@@ -99,76 +90,10 @@ class ReceiptsTold:
     told: tuple[object, ...]
 
 
-def record_txn(conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime, hooks: ReplyHooks) -> ReceiptsTold:
-    """Record receipts, and tell the ledger of replies' in the same transaction."""
-    recorded = record_receipts_txn(conn, receipts, now)
-    return ReceiptsTold(recorded, tuple(hooks.settled_txn(conn, recorded.settled, now)))
-
-
 def rematch_txn(conn: Connection, now: datetime, since: datetime, limit: int, hooks: ReplyHooks) -> ReceiptsTold:
     """Try waiting receipts again, and tell the ledger of replies' in the same transaction."""
     recorded = rematch_waiting_txn(conn, now, since, limit)
     return ReceiptsTold(recorded, tuple(hooks.settled_txn(conn, recorded.settled, now)))
-
-
-Answer = Callable[[int], None]
-
-
-class ReceiptRecorder:
-    """Records receipts of all operators in batches, and answers each after the commit."""
-
-    def __init__(self, clock: Clock, db: Database, hooks: ReplyHooks) -> None:
-        self._clock = clock
-        self._db = db
-        self._hooks = hooks
-        self._waiting: list[tuple[IncomingReceipt, Answer]] = []
-        self._busy = False
-        self._full = False
-
-    @property
-    def idle(self) -> bool:
-        """Whether every receipt is in the store."""
-        return not (self._busy or self._waiting)
-
-    def add(self, receipt: IncomingReceipt, answer: Answer) -> None:
-        """Record a receipt; ``answer`` gets the command_status of its deliver_sm_resp after the commit."""
-        if len(self._waiting) >= WAITING_LIMIT:
-            if not self._full:
-                self._full = True
-                log.warning("receipts_refused", waiting=len(self._waiting))
-            answer(CommandStatus.ESME_RX_T_APPN)
-            return
-        self._waiting.append((receipt, answer))
-        self._run()
-
-    def _run(self) -> None:
-        if self._busy or not self._waiting:
-            return
-        batch, self._waiting = self._waiting[:BATCH_LIMIT], self._waiting[BATCH_LIMIT:]
-        self._full = False
-        self._busy = True
-        done = self._db.run("receipts", record_txn, [receipt for receipt, _ in batch], self._clock.now(), self._hooks)
-        done.addCallbacks(self._committed, self._failed, callbackArgs=(batch,), errbackArgs=(batch,))
-
-    def _committed(self, result: ReceiptsTold, batch: list[tuple[IncomingReceipt, Answer]]) -> None:
-        self._busy = False
-        for _, answer in batch:
-            answer(CommandStatus.ESME_ROK)
-        log_recorded(result.recorded)
-        if result.told:
-            self._hooks.committed(result.told)
-        self._run()
-
-    def _failed(self, failure: Failure, batch: list[tuple[IncomingReceipt, Answer]]) -> None:
-        """The store is away, or one of them is a fault of ours: the SMSC keeps them and tries again."""
-        self._busy = False
-        if failure.check(StoreError):
-            log.warning("receipts_not_recorded", count=len(batch), reason=failure.getErrorMessage())
-        else:
-            log.error("receipts_failed", count=len(batch), failure=failure.getTraceback())
-        for _, answer in batch:
-            answer(CommandStatus.ESME_RX_T_APPN)
-        self._run()
 
 
 def log_recorded(recorded: ReceiptsRecorded) -> None:

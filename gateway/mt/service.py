@@ -14,7 +14,6 @@ from gateway.mt.hooks import ReplyHooks
 from gateway.mt.lane import Lane
 from gateway.mt.lease import LICENCE_WINDOW_S, NodeLease
 from gateway.mt.operator import Endpoints, LinkStatus, MoSink, OperatorLink, make_binds
-from gateway.mt.receipts import ReceiptRecorder
 from gateway.settings import GatewaySettings
 from gateway.smpp.ports import DelayedCall, ReactorTime
 from gateway.store.nodes import Registered
@@ -49,7 +48,6 @@ class MtService:
     ) -> None:
         self.lease = lease
         self.hooks = hooks
-        self.receipts = ReceiptRecorder(clock, db, hooks)
         self._reactor = reactor
         self._settings = settings
         self._growth: DelayedCall | None = None
@@ -58,7 +56,7 @@ class MtService:
         for route, operator in settings.operators.items():
             lane = Lane(reactor, clock, db, route, make_binds(operator), lease, hooks)
             self.lanes[route] = lane
-            self.links[route] = OperatorLink(reactor, clock, operator, lane, self.receipts, mo_sink, endpoints, rng)
+            self.links[route] = OperatorLink(reactor, clock, operator, lane, mo_sink, endpoints, rng)
         lease.on_change(self._share_licences)
 
     def start(self) -> Deferred[Registered]:

@@ -12,6 +12,7 @@ from mt_rig import Rig, operator_settings
 from structlog.testing import capture_logs
 
 from gateway.model import MessageKind, MessageState
+from gateway.mt import recorder
 from gateway.mt.hooks import ReplyHooks
 from gateway.settings import StatusAction
 from gateway.smpp.constants import CommandStatus, EsmClass, MessageStateCode, TlvTag
@@ -320,6 +321,7 @@ def test_a_receipt_is_acknowledged_after_its_commit(db: InlineDatabase) -> None:
     rig.turn()
     assert rig.esme.replies == []
     db.release()
+    rig.turn()
     assert rig.esme.reply_statuses == [0]
     assert rig.box.state(number) == "delivered"
 
@@ -331,11 +333,44 @@ def test_without_the_store_the_smsc_is_asked_to_try_again(db: InlineDatabase) ->
     rig.turn()
     db.broken = True
     rig.esme.deliver(receipt_pdu(given))
+    rig.turn()
     assert rig.esme.reply_statuses == [S.ESME_RX_T_APPN]
     db.broken = False
     rig.esme.deliver(receipt_pdu(given))
+    rig.turn(1.1)
     assert rig.esme.reply_statuses == [S.ESME_RX_T_APPN, 0]
     assert rig.box.state(number) == "delivered"
+
+
+def test_receipts_that_the_store_cannot_take_are_bounded(db: InlineDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "WAITING_LIMIT", 3)
+    rig = Rig(db).start()
+    rig.turn(0.3)
+    db.hold()
+    rig.turn(0.3)
+    with capture_logs() as logs:
+        for number in range(6):
+            rig.esme.deliver(receipt_pdu(f"none{number}"))
+    assert rig.esme.reply_statuses == [S.ESME_RX_T_APPN] * 3
+    assert [entry["event"] for entry in logs] == ["receipts_refused"], "told once"
+    db.release()
+    rig.turn(0.3)
+    assert rig.esme.reply_statuses == [S.ESME_RX_T_APPN] * 3 + [0] * 3
+
+
+def test_a_fault_in_a_receipt_does_not_touch_the_outcomes(db: InlineDatabase) -> None:
+    def receipt_txn(conn: Any, settled: Any, now: Any) -> tuple[object, ...]:
+        raise ZeroDivisionError("a fault in the ledger")
+
+    rig = Rig(db, hooks=ReplyHooks(receipt_txn=receipt_txn)).start()
+    reply, notice = rig.add("1", mo_id=5) + rig.add("2")
+    (given,) = rig.esme.answer(count=1)
+    rig.turn()
+    rig.esme.answer(count=1)
+    rig.esme.deliver(receipt_pdu(given))
+    rig.turn(1.2)
+    assert rig.esme.reply_statuses == [S.ESME_RX_T_APPN]
+    assert rig.states([reply, notice]) == ["accepted", "accepted"]
 
 
 def test_receipts_that_come_together_are_recorded_together(db: InlineDatabase) -> None:
@@ -343,14 +378,24 @@ def test_receipts_that_come_together_are_recorded_together(db: InlineDatabase) -
     ids = rig.add(*[str(n) for n in range(50)])
     given = rig.esme.answer()
     rig.turn()
-    db.hold()
     db.calls.clear()
     for number in given:
         rig.esme.deliver(receipt_pdu(number))
-    db.release()
-    assert db.calls.count("receipts") <= 3
+    rig.turn()
+    assert db.calls.count("mt_cycle") == 1
     assert rig.states(ids) == ["delivered"] * 50
     assert rig.esme.reply_statuses == [0] * 50
+
+
+def test_answer_and_receipt_in_one_segment_are_recorded_together(db: InlineDatabase) -> None:
+    rig = Rig(db).start()
+    (number,) = rig.add("1")
+    db.calls.clear()
+    (given,) = rig.esme.answer()
+    rig.esme.deliver(receipt_pdu(given))
+    rig.turn()
+    assert db.calls.count("mt_cycle") == 1
+    assert rig.box.state(number) == "delivered"
 
 
 def test_a_receipt_before_its_answer_waits(db: InlineDatabase) -> None:
@@ -358,6 +403,7 @@ def test_a_receipt_before_its_answer_waits(db: InlineDatabase) -> None:
     rig = Rig(db).start()
     (number,) = rig.add("1")
     rig.esme.deliver(receipt_pdu("b1-1"))
+    rig.turn()
     assert (rig.box.state(number), rig.esme.reply_statuses) == ("sending", [0])
     rig.esme.answer()
     rig.turn()
@@ -372,6 +418,7 @@ def test_a_lost_answer_is_replaced_by_the_receipt(db: InlineDatabase) -> None:
     rig.esme.up()
     reference = make_tlv(TlvTag.USER_MESSAGE_REFERENCE, user_message_reference(two, 1))
     rig.esme.deliver(receipt_pdu("ABC", tlvs=(reference,)))
+    rig.turn()
     assert rig.states([one, two]) == ["unknown", "delivered"]
 
 
@@ -482,6 +529,7 @@ def test_a_reply_s_receipt_reaches_the_ledger(db: InlineDatabase) -> None:
     for given in rig.esme.answer():
         rig.turn()
         rig.esme.deliver(receipt_pdu(given))
+        rig.turn()
     assert told == [(reply, "delivered", "000")]
 
 
@@ -493,6 +541,7 @@ def test_a_pair_sends_on_one_connection_and_receives_on_the_other(db: InlineData
     (given,) = rig.clients["b1.tx"].answer()
     rig.turn()
     rig.clients["b1.rx"].deliver(receipt_pdu(given))
+    rig.turn()
     assert rig.box.state(number) == "delivered"
     assert rig.clients["b1.rx"].sent == []
     rig.clients["b1.rx"].down()
