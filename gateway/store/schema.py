@@ -399,9 +399,12 @@ dossier = sa.Table(
     # Business time at which it last left an announced state: a short absence is not announced again on its return.
     sa.Column("result_left_at", UtcDateTime),
     sa.Column("supplement_left_at", UtcDateTime),
+    sa.Column("requests", sa.Text, nullable=False, server_default=""),  # JSON list of its supervised supplement requests
     sa.Index("ix_dossier_due_on", "source", "due_on", "receipt_code"),  # as the apology pages
     sa.Index("ix_dossier_receipt_code", "receipt_code"),
     sa.Index("ix_dossier_agency_code", "agency_code"),
+    sa.Index("ix_dossier_received_at", "received_at"),  # reports ask by these two
+    sa.Index("ix_dossier_finished_at", "finished_at"),
 )
 
 source_cursor = sa.Table(
@@ -443,6 +446,26 @@ state_conflict = sa.Table(
     sa.Column("detail", sa.Text, nullable=False, server_default=""),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Index("ix_state_conflict_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+#: Supplement requests that break the rules (domain rule 8; F38-F45).
+supplement_violation = sa.Table(
+    "supplement_violation",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("receipt_code", sa.Text, nullable=False),
+    sa.Column("agency_code", sa.Text, nullable=False),
+    sa.Column("procedure_code", sa.Text, nullable=False),
+    sa.Column("request_no", sa.Integer, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),  # no_reason, no_components, unsigned, repeated; several with a comma
+    sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("told", sa.Integer, nullable=False, server_default="0"),  # contacts of the agency that a message went to
+    sa.Column("released_at", UtcDateTime),  # a supervisor released it in the source system
+    sa.UniqueConstraint("source", "receipt_code", "request_no"),
+    sa.Index("ix_supplement_violation_at", "at"),
     sqlite_autoincrement=True,
 )
 
