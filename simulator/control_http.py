@@ -106,7 +106,7 @@ def read_body(request: Request) -> Any:
         raise RequestError("body", f"is larger than {_BODY_LIMIT} octets", "Send less")
     try:
         return json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError("body", f"is not JSON ({error})", "docs/simulator.md shows the requests") from error
 
 

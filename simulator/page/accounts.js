@@ -113,6 +113,7 @@ function update(card, account, now) {
   card.counters.refused.title = Object.entries(account.counters.refused).map(([name, value]) => `${name} ${count(value)}`).join("\n");
   card.binds.replaceChildren(...(account.binds.length ? account.binds.map((bind) => bindRow(bind, account, now)) : [h("tr", {}, h("td", { colspan: 9, class: "empty" }, t("binds.none", { port: account.port })))]));
   card.head.hidden = account.binds.length === 0;
+  card.binds.parentElement.classList.toggle("none", account.binds.length === 0);
   const on = new Map(account.faults.map((fault) => [fault.fault, fault]));
   for (const [name, button] of card.switches) {
     const fault = on.get(name);

@@ -108,10 +108,12 @@ function tabs() {
   const fresh = wanted.map((number) => known.get(number) ?? h("button", {
     type: "button", role: "tab", "aria-controls": "handset-panel", "data-number": number, onclick: () => choose(number),
   }, h("span", {}, number), h("span", { class: "badge", hidden: true }, h("span", { class: "visually-hidden" }, t("handsets.unread")))));
+  let rebuilt = false;
   if (fresh.some((tab, at) => list.children[at] !== tab) || fresh.length !== list.children.length) {
     const focused = document.activeElement;
     list.replaceChildren(...fresh);
     if (fresh.includes(focused)) focused.focus();
+    rebuilt = true;
   }
   for (const tab of fresh) {
     const number = tab.dataset.number;
@@ -119,6 +121,7 @@ function tabs() {
     tab.tabIndex = number === chosen ? 0 : -1;
     tab.lastChild.hidden = !unread.has(number);
   }
+  if (rebuilt) showChosen();
 }
 
 function showChosen() {

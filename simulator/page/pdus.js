@@ -133,10 +133,16 @@ function detail(pdu) {
   ];
   if (pdu.fault) parts.push(h("p", { class: "fault-text" }, pdu.fault));
   if (pdu.text) parts.push(h("blockquote", {}, pdu.text));
-  if (pdu.fields.length) parts.push(h("h4", {}, t("pdus.fields")), table(pdu.fields.map((field) => h("tr", {}, h("th", { scope: "row" }, field.name), h("td", { class: String(field.value).length > 20 ? "mono" : "mono short" }, String(field.value)), h("td", { class: "meaning" }, field.meaning)))));
-  if (pdu.tlvs.length) parts.push(h("h4", {}, "TLV"), table(pdu.tlvs.map((tlv) => h("tr", {}, h("th", { scope: "row" }, tlv.name), h("td", { class: "mono" }, tlv.value || tlv.hex), h("td", { class: "meaning mono" }, `0x${tlv.tag.toString(16).padStart(4, "0")}${tlv.value ? ` = ${tlv.hex}` : ""}`)))));
+  if (pdu.fields.length) parts.push(h("h4", {}, t("pdus.fields")), table(pdu.fields.map((field) => detailRow(field.name, String(field.value), field.meaning))));
+  if (pdu.tlvs.length) parts.push(h("h4", {}, "TLV"), table(pdu.tlvs.map((tlv) => detailRow(tlv.name, tlv.value || tlv.hex, `0x${tlv.tag.toString(16).padStart(4, "0")}${tlv.value ? ` = ${tlv.hex}` : ""}`))));
   parts.push(h("h4", {}, t("pdus.hex")), h("pre", { class: "hex", tabindex: 0, "aria-label": t("pdus.hex") }, hexDump(pdu.hex)));
   return parts;
+}
+
+// What is long has both columns.
+function detailRow(name, value, meaning) {
+  if (value.length + meaning.length > 60) return h("tr", {}, h("th", { scope: "row" }, name), h("td", { colspan: 2, class: "mono" }, value, meaning ? h("div", { class: "meaning" }, meaning) : null));
+  return h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "mono" }, value), h("td", { class: "meaning" }, meaning));
 }
 
 // Sixteen octets a line, with their offsets and what is printable of them.
