@@ -102,49 +102,16 @@ def fill(engine: Engine, rows: int, seed: int) -> None:
     flush()
 
 
-MO = tuple(
-    [
-        "id",
-        "dedupe_key",
-        "route",
-        "bind",
-        "smsc_message_id",
-        "source_addr",
-        "destination_addr",
-        "text",
-        "octets",
-        "data_coding",
-        "received_at",
-        "state",
-        "service",
-        "result",
-        "code",
-        "replied_at",
-    ]
-)
-CHARGE = tuple(["mo_id", "route", "profile", "amount_vnd", "decision", "state", "created_at", "state_at"])
-MESSAGE = tuple(
-    [
-        "source",
-        "receipt_code",
-        "kind",
-        "occasion",
-        "state",
-        "template_id",
-        "template_version",
-        "text",
-        "coding",
-        "parts",
-        "source_addr",
-        "destination_addr",
-        "route",
-        "priority",
-        "not_before",
-        "created_at",
-        "state_at",
-        "mo_id",
-    ]
-)
+MO_NAMES = """
+    id dedupe_key route bind smsc_message_id source_addr destination_addr text octets data_coding received_at state service
+    result code replied_at
+"""
+CHARGE_NAMES = "mo_id route profile amount_vnd decision state created_at state_at"
+MESSAGE_NAMES = """
+    source receipt_code kind occasion state template_id template_version text coding parts source_addr destination_addr route
+    priority not_before created_at state_at mo_id
+"""
+MO, CHARGE, MESSAGE = (tuple(names.split()) for names in (MO_NAMES, CHARGE_NAMES, MESSAGE_NAMES))
 
 
 def write_file(path: Path, rows: int, seed: int) -> None:

@@ -13,6 +13,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from gateway.smpp.pdu import Tlv
+
 
 class DossierState(StrEnum):
     """Where a dossier is, in our words. Each source maps its own status words to these.
@@ -256,6 +258,7 @@ class SubmitOutcome(NamedTuple):
     at: datetime | None = None
     reason: str = ""
     retry_at: datetime | None = None  # with PENDING: not before (business time); None = at once
+    tlvs: tuple[Tlv, ...] = ()  # of the response, as given: some operators tell the charge there
 
 
 class IncomingReceipt(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gateway import shipped
 from gateway.errors import ConfigError
-from gateway.model import ChargeDecision, DossierState, MessageKind
+from gateway.model import ChargeDecision, DossierState
 from gateway.settings_base import Secret, Settings
 from gateway.settings_notices import AgencySettings as AgencySettings
 from gateway.settings_notices import ApologySettings as ApologySettings
@@ -332,6 +332,19 @@ class ChargingProfile(Settings):
         default_factory=dict,
         description="err code of the reply's delivery receipt → outcome; other final receipts show that the operator took the "
         "reply, so its decision holds",
+    )
+    outcome_tlv: TlvField | None = Field(
+        None, description="TLV of submit_sm_resp that tells the outcome; asked before command_status"
+    )
+    outcome_tlv_values: dict[str, Literal["charged", "not_charged", "refunded", "insufficient_balance", "unknown"]] = (
+        Field(default_factory=dict, description="value of outcome_tlv → outcome; other values tell nothing")
+    )
+    outcome_network_errors: dict[
+        str, Literal["charged", "not_charged", "refunded", "insufficient_balance", "unknown"]
+    ] = Field(
+        default_factory=dict,
+        description="code in a network_error_code (0x0423) of submit_sm_resp → outcome: '33', or '3:33' for network type 3 "
+        "only. In a receipt without err the code is looked up in outcome_errors",
     )
     charged_on: Literal["reply", "mo"] = Field(
         "reply",

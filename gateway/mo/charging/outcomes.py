@@ -2,7 +2,8 @@
 
 The rules, in the order in which they are asked:
 
-1. A status or an error code that the profile names has the outcome that the profile says.
+1. What the profile names has the outcome that the profile says: in submit_sm_resp the value of a TLV, then a
+   network_error_code, then the command_status; in a receipt its error code.
 2. ESME_ROK: the operator did as told (``outcome_of_ok: by_decision``), or will tell later (``unknown`` → SENT).
 3. A refusal: the citizen paid and got no answer, so a charge becomes a refund, claimed with the reconciliation. A refused
    "no charge" stays none; a refused refund leaves the money charged.
@@ -18,10 +19,15 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
+from gateway.mo.charging.fields import from_octets
 from gateway.model import ChargeDecision, ChargeState, PartState
 from gateway.settings import ChargingProfile
-from gateway.smpp.constants import status_name
+from gateway.smpp.constants import TlvTag, status_name
+from gateway.smpp.pdu import Tlv
 from gateway.store.ledger import Charge, can_move, move_txn
+
+#: SMPP 3.4 §5.3.2.31: the type of network, and two octets of its own error code.
+_NETWORK_ERROR_OCTETS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,19 @@ class Settled:
 
 
 def judge_response(
-    profile: ChargingProfile, decision: ChargeDecision, state: PartState, command_status: int | None
+    profile: ChargingProfile,
+    decision: ChargeDecision,
+    state: PartState,
+    command_status: int | None,
+    tlvs: tuple[Tlv, ...] = (),
 ) -> Verdict | None:
     """The verdict of a submit_sm_resp, or of its absence; None when the reply has not gone yet (it is tried again)."""
     if state is PartState.PENDING:
         return None
     if state is PartState.UNKNOWN:
         return Verdict(ChargeState.UNKNOWN, "no_answer")
+    if tlvs and (told := _told_by_tlv(profile, tlvs)) is not None:
+        return told
     if command_status is not None and command_status in profile.outcome_statuses:
         outcome = ChargeState(profile.outcome_statuses[command_status])
         return Verdict(outcome, f"response:{status_name(command_status)}", f"0x{command_status:08X}")
@@ -63,6 +75,22 @@ def judge_response(
     if profile.outcome_of_ok == "unknown":
         return Verdict(ChargeState.SENT, f"response{name}", raw)
     return Verdict(by_decision(decision), f"response{name}", raw)
+
+
+def _told_by_tlv(profile: ChargingProfile, tlvs: tuple[Tlv, ...]) -> Verdict | None:
+    for tag, octets in tlvs:
+        if profile.outcome_tlv is not None and tag == profile.outcome_tlv.tag:
+            value = from_octets(profile.outcome_tlv, octets)
+            if value in profile.outcome_tlv_values:
+                outcome = ChargeState(profile.outcome_tlv_values[value])
+                return Verdict(outcome, f"response_tlv:0x{tag:04X}={value}", value)
+        if tag == TlvTag.NETWORK_ERROR_CODE and len(octets) == _NETWORK_ERROR_OCTETS:
+            code = str(int.from_bytes(octets[1:], "big"))
+            for key in (f"{octets[0]}:{code}", code):
+                if key in profile.outcome_network_errors:
+                    outcome = ChargeState(profile.outcome_network_errors[key])
+                    return Verdict(outcome, f"network_error:{key}", f"0x{octets.hex()}")
+    return None
 
 
 def judge_receipt(profile: ChargingProfile, decision: ChargeDecision, state: PartState, error: str) -> Verdict:

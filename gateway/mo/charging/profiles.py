@@ -120,7 +120,9 @@ class Charging:
             charge = charges.get(outcome.message_id)
             if charge is None or charge.decision is None:
                 continue
-            verdict = judge_response(self.profile(charge.route), charge.decision, outcome.state, outcome.command_status)
+            verdict = judge_response(
+                self.profile(charge.route), charge.decision, outcome.state, outcome.command_status, outcome.tlvs
+            )
             _settle(conn, charge, verdict, now, settled, charges, outcome.message_id)
         return tuple(settled)
 

@@ -5,6 +5,7 @@ pydantic has checked types and ranges before. A daemon with a fault here does no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -30,6 +31,7 @@ _WRITABLE = frozenset(
 )
 #: The message is tried again on these, so they are no outcome.
 _TRIED_AGAIN = (CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL)
+_NETWORK_ERROR = re.compile(r"(?:\d{1,3}:)?\d{1,5}\Z")
 _SERVICE_TYPE_CHARACTERS = 5  # SMPP 3.4 §5.2.11: six octets with the NUL
 _STATUS_MAX = 0xFFFFFFFF
 
@@ -81,6 +83,7 @@ def _profile_faults(path: str, profile: ChargingProfile, settings: GatewaySettin
         )
     if decision is not None or profile.decision_service_type:
         yield from _value_faults(path, profile, settings)
+    yield from _outcome_tlv_faults(path, profile)
     for status in profile.outcome_statuses:
         if not 0 <= status <= _STATUS_MAX:
             yield ConfigError(
@@ -91,6 +94,17 @@ def _profile_faults(path: str, profile: ChargingProfile, settings: GatewaySettin
                 f"{path}.outcome_statuses.{status}",
                 f"{status_name(status)} is no outcome: the reply is sent again",
                 "Remove it",
+            )
+
+
+def _outcome_tlv_faults(path: str, profile: ChargingProfile) -> Iterator[ConfigError]:
+    if (profile.outcome_tlv is None) != (not profile.outcome_tlv_values):
+        missing = "outcome_tlv" if profile.outcome_tlv is None else "outcome_tlv_values"
+        yield ConfigError(f"{path}.{missing}", "is missing beside the other one", "Write both, or neither")
+    for key in profile.outcome_network_errors:
+        if not _NETWORK_ERROR.match(key):
+            yield ConfigError(
+                f"{path}.outcome_network_errors.{key}", "is no code of a network", "Write '33', or '3:33' with its type"
             )
 
 
