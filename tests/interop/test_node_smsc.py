@@ -105,6 +105,7 @@ def configuration(folder: Path, port: int, password: str = "secret") -> Path:
         },
         "notices": {"hold_s": 0},
         "drain_timeout_s": 5,
+        "trace_socket": None,
     }
     path.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
     return path
