@@ -81,6 +81,7 @@ def _print(values: Any, as_json: bool, lines: Callable[[Any], Iterable[str]]) ->
 @click.option("--config", type=_CONFIG, help="YAML file; without one: any system_id and password on one port")
 @click.option("--port", type=click.IntRange(0, 65535), help="SMPP port, where there is one account; 0 takes a free one")
 @click.option("--control-port", type=click.IntRange(0, 65535), help="port of the HTTP control interface")
+@click.option("--page-port", type=click.IntRange(0, 65535), help="the page on a port of its own, too")
 @click.option("--record", type=_CONFIG, help="file for the record of everything that passed, JSON lines")
 @click.option("--seed", type=int, help="of all randomness")
 @click.option("--json", "as_json", is_flag=True, help="announce readiness as one JSON object")
@@ -88,12 +89,13 @@ def run(
     config: Path | None,
     port: int | None,
     control_port: int | None,
+    page_port: int | None,
     record: Path | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
     """Run the simulator until it is stopped (Ctrl-C, SIGTERM)."""
-    settings = _overridden(load_settings(config), port, control_port, record, seed)
+    settings = _overridden(load_settings(config), port, {"port": control_port, "page_port": page_port}, record, seed)
     from twisted.internet import reactor as installed  # the composition root: only a command that runs installs one
 
     from simulator import log
@@ -107,10 +109,11 @@ def run(
 
     def announce() -> None:
         if as_json:
-            url = f"http://{settings.control.host}:{simulator.control_port}"
-            click.echo(json.dumps({"ready": True, "ports": simulator.ports, "control": url, "seed": simulator.seed}))
+            url = f"http://{settings.control.host}:"
+            urls = {"control": f"{url}{simulator.control_port}", "page": f"{url}{simulator.page_port}/page"}
+            click.echo(json.dumps({"ready": True, "ports": simulator.ports, **urls, "seed": simulator.seed}))
         else:
-            for line in show.start_lines(settings, simulator.ports, simulator.control_port, simulator.seed):
+            for line in show.start_lines(settings, simulator):
                 click.echo(line)
         sys.stdout.flush()
 
@@ -123,7 +126,11 @@ def run(
 
 
 def _overridden(
-    settings: SimulatorSettings, port: int | None, control_port: int | None, record: Path | None, seed: int | None
+    settings: SimulatorSettings,
+    port: int | None,
+    control: dict[str, int | None],
+    record: Path | None,
+    seed: int | None,
 ) -> SimulatorSettings:
     if port is not None:
         if len(settings.accounts) > 1:
@@ -132,8 +139,9 @@ def _overridden(
             )
         accounts = {name: account.model_copy(update={"port": port}) for name, account in settings.accounts.items()}
         settings = settings.model_copy(update={"accounts": accounts})
-    if control_port is not None:
-        settings = settings.model_copy(update={"control": settings.control.model_copy(update={"port": control_port})})
+    given = {name: value for name, value in control.items() if value is not None}
+    if given:
+        settings = settings.model_copy(update={"control": settings.control.model_copy(update=given)})
     if record is not None:
         settings = settings.model_copy(update={"record": settings.record.model_copy(update={"path": record})})
     return settings if seed is None else settings.model_copy(update={"seed": seed})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.settings import DEFAULT_CONTROL_PORT, AccountSettings, SimulatorSettings
+
+if TYPE_CHECKING:
+    from simulator.simulator import Simulator
 
 _VIETNAM = timezone(timedelta(hours=7))
 
@@ -16,14 +19,16 @@ def clock_time(at: float) -> str:
     return datetime.fromtimestamp(at, _VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def start_lines(settings: SimulatorSettings, ports: dict[str, int], control_port: int, seed: int) -> Iterator[str]:
+def start_lines(settings: SimulatorSettings, simulator: Simulator) -> Iterator[str]:
     """The first thing an engineer reads: what listens where, and what to do next."""
+    ports, control_port, seed = simulator.ports, simulator.control_port, simulator.seed
     yield f"SMSC simulator ready. Seed {seed}: --seed {seed} repeats the same run."
     width = max(len(name) for name in settings.accounts)
     for name, account in settings.accounts.items():
         yield f"  account {name:<{width}}  {settings.host}:{ports[name]}  {_contract(account)}"
     url = f"http://{settings.control.host}:{control_port}"
     yield f"  control {'':<{width}}  {url}"
+    yield f"  page    {'':<{width}}  http://{settings.control.host}:{simulator.page_port}/page"
     if settings.record.path is not None:
         yield f"  record  {'':<{width}}  {settings.record.path}"
     option = "" if control_port == DEFAULT_CONTROL_PORT else f" --control {url}"

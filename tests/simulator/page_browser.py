@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -165,8 +165,10 @@ class AnsweringEsme:
             )
 
     def close(self) -> None:
-        self._socket.close()
+        with suppress(OSError):  # the simulator may have cut it
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which close alone does not
         self._thread.join(WAIT_S)
+        self._socket.close()
 
     def _send(self, pdu: Pdu) -> None:
         self._sequence += 1

@@ -105,7 +105,7 @@ def test_texts_are_never_markup(page: Page, esme: AnsweringEsme) -> None:
     assert page.driver.title == "Motcua SMSC"
 
 
-def test_an_mo_that_nobody_takes_waits_and_one_without_money_is_told(page: Page, simulator: Running) -> None:
+def test_an_mo_that_nobody_takes_waits_for_a_bind(page: Page, simulator: Running) -> None:
     open_handset(page, "84931000001")
     page.keys("MCKH 1", Keys.ENTER)
     page.until(lambda: page.texts("#talk .kept") == ["… đang chờ ESME"], "it waits")

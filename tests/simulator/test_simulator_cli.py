@@ -93,13 +93,14 @@ def test_it_starts_with_no_configuration_says_what_to_do_and_ends_at_sigterm(tmp
         text=True,
     ) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(7)]
+        lines = [process.stdout.readline() for _ in range(8)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
     text = "".join(lines)
     assert "SMSC simulator ready. Seed " in text
     assert "any system_id, any password" in text
     url = next(line.split()[-1] for line in lines if line.strip().startswith("control"))
+    assert f"{url}/page\n" in text
     assert f'motcua-simulator mo --control {url} --from 84905123456 --to 8083 "MCKH 0101701234"' in text
 
 
