@@ -69,8 +69,10 @@ from gateway.cli import (  # noqa: E402 - each adds its commands to the group ab
     mo,
     preview,
     reconcile,
+    report,
     run,
     source,
+    templates,
     trace,
 )
 
@@ -85,7 +87,9 @@ __all__ = [
     "mo",
     "preview",
     "reconcile",
+    "report",
     "run",
     "source",
+    "templates",
     "trace",
 ]

@@ -10,7 +10,7 @@ the SMSC" only, so the last two stand apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -97,6 +97,45 @@ def notices_txn(
     return [rows[key] for key in sorted(rows)]
 
 
+def by_agency(rows: Iterable[NoticesRow]) -> list[NoticesRow]:
+    """The same rows, one for each agency."""
+    found: dict[str, NoticesRow] = {}
+    for row in rows:
+        _add(found.setdefault(row.agency_code, NoticesRow(row.agency_code, "", row.agency_name)), row)
+    return list(found.values())
+
+
+def total(rows: Iterable[NoticesRow]) -> NoticesRow:
+    """The sum of the rows."""
+    whole = NoticesRow("", "", "Tổng cộng")
+    for row in rows:
+        _add(whole, row)
+    return whole
+
+
+_SUMMED = (
+    "received",
+    "resolved",
+    "due",
+    "cancelled",
+    "blocked",
+    "waiting",
+    "sent",
+    "accepted",
+    "delivered",
+    "failed",
+    "segments",
+)
+
+
+def _add(whole: NoticesRow, row: NoticesRow) -> None:
+    for name in _SUMMED:
+        setattr(whole, name, getattr(whole, name) + getattr(row, name))
+    for reason, number in row.reasons.items():
+        whole.reasons[reason] = whole.reasons.get(reason, 0) + number
+    whole.cost_vnd = None if whole.cost_vnd is None or row.cost_vnd is None else whole.cost_vnd + row.cost_vnd
+
+
 def resolved_within(scope: Scope) -> sa.ColumnElement[bool]:
     """Dossiers whose result came in the period; where the view does not say when, the day on which we saw it."""
     unsaid = sa.and_(
@@ -141,7 +180,10 @@ def _messages(scope: Scope, kind: str | None) -> sa.Select[Any]:
 
 
 def _named(row: NoticesRow, found: sa.Row[Any]) -> NoticesRow:
-    row.agency_name, row.procedure_name = found.agency_name or row.agency_name, found.procedure_name or row.procedure_name
+    row.agency_name, row.procedure_name = (
+        found.agency_name or row.agency_name,
+        found.procedure_name or row.procedure_name,
+    )
     return row
 
 
@@ -286,7 +328,14 @@ def conflicts_txn(conn: Connection, scope: Scope) -> list[ConflictRow]:
     table = state_conflict.c
     query = (
         sa.select(
-            table.at, table.agency_code, table.source, table.receipt_code, table.kind, table.what, table.detail, table.message_id
+            table.at,
+            table.agency_code,
+            table.source,
+            table.receipt_code,
+            table.kind,
+            table.what,
+            table.detail,
+            table.message_id,
         )
         .where(scope.within(table.at), *_conflict_scope(scope))
         .order_by(table.at, table.id)

@@ -23,6 +23,8 @@ from gateway.templates.schema import PLACEHOLDER, Placeholder, Template, Templat
 
 __all__ = ["Placeholder", "Registry", "Rendered", "Template"]
 
+#: As a version: the one in force on the day.
+DATED = "dated"
 #: The longest that a text of any template may become; a longer one is a mistake in its file.
 _ABSURD_PARTS = 10
 
@@ -78,19 +80,38 @@ class Registry:
         """The version of a text that is in force on a day."""
         return next((found.version for found in self if found.id == template_id and found.valid_on(day)), None)
 
+    def version_for(self, template_id: str, version: str, day: date) -> str:
+        """The version that a setting names for a day: itself, or for "dated" the one in force.
+
+        Raises:
+            TemplateError: no version of the text is in force on the day.
+        """
+        if version != DATED:
+            return version
+        found = self.valid_version(template_id, day)
+        if found is None:
+            raise TemplateError(f"no version of the text {template_id} is in force on {day}")
+        return found
+
     def render(
         self,
         template_id: str,
         version: str,
         values: Mapping[str, str],
         accents: Accents = "fold",
-        max_parts: int = 3,
+        max_parts: int = 4,
     ) -> Rendered:
         """Fill a template; see :func:`gateway.templates.rendering.render`. Raises :class:`TemplateError`."""
         return render(self.get(template_id, version), values, accents, max_parts)
 
     def faults(
-        self, template_ids: Iterable[str], version: str, *, accents: Accents = "fold", max_parts: int = 3
+        self,
+        template_ids: Iterable[str],
+        version: str,
+        *,
+        accents: Accents = "fold",
+        max_parts: int = 4,
+        day: date = date.max,
     ) -> list[ConfigError]:
         """What keeps these templates from ever being sent as the configuration says, by its keys.
 
@@ -100,9 +121,9 @@ class Registry:
         found: list[ConfigError] = []
         for template_id in template_ids:
             try:
-                template = self.get(template_id, version)
+                template = self.get(template_id, self.version_for(template_id, version, day))
             except TemplateError as error:
-                known = version in self.versions
+                known = version == DATED or version in self.versions
                 path = "notices.enabled" if known else "notices.template_version"
                 remedy = "Name a kind that has a template" if known else "Name a version that exists"
                 found.append(ConfigError(path, str(error), remedy))

@@ -29,7 +29,9 @@ def upgrade() -> None:
         sa.Column("told", sa.Integer(), server_default="0", nullable=False),
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_supplement_violation")),
-        sa.UniqueConstraint("source", "receipt_code", "request_no", name=op.f("uq_supplement_violation_source_receipt_code_request_no")),
+        sa.UniqueConstraint(
+            "source", "receipt_code", "request_no", name=op.f("uq_supplement_violation_source_receipt_code_request_no")
+        ),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_supplement_violation_at", "supplement_violation", ["at"], unique=False)
