@@ -212,10 +212,19 @@ def test_both_languages_and_the_choice_is_kept(page: Page) -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280, 1920])
-def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
+@pytest.mark.parametrize("width", [360, 390, 768, 1280, 1920])
+def test_nothing_is_wider_than_the_window(page: Page, esme: AnsweringEsme, simulator: Running, width: int) -> None:
+    for number in range(8):  # more handsets than fit beside each other, each with something new
+        simulator.client.post("mo", body={"from": f"8496200000{number}", "to": "8083", "text": MARKUP, "wait_s": 5})
+    page.until(
+        lambda: len([tab for tab in page.texts("#handset-tabs button") if "8496200000" in tab]) == 8, "all there"
+    )
+    page.until(lambda: page.all("#pdu-rows tr"), "PDUs")
+    page.driver.execute_script("document.querySelector('#pdu-rows tr').click()")
+    page.until(lambda: page.one("#pdu-detail").is_displayed(), "a PDU opened")
     page.size(width, 900)
-    assert page.driver.execute_script("return document.documentElement.scrollWidth") <= width
+    script = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
+    assert page.driver.execute_script(script) == 0
 
 
 def test_a_lost_simulator_is_told_and_found_again(tmp_path: Path, browser: Page) -> None:
