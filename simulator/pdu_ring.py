@@ -50,20 +50,30 @@ class PduRing:
         self._entries = entries
         self._octets_limit = octets
         self._octets = 0
-        self._newest: deque[PduEntry] = deque()
+        self._newest: deque[tuple[int, float, Wire, bool, bytes, bool]] = (
+            deque()
+        )  # as PduEntry, which costs more to make
         self.count = 0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether tapping is worth its time."""
+        return self._entries > 0
 
     def now(self) -> float:
         return self._schedule.now()
 
-    def add(self, wire: Wire, sent: bool, octets: bytes, framed: bool = True) -> None:
-        """Note what crossed the wire now."""
-        self.count += 1
-        newest = self._newest
-        newest.append(PduEntry(self.count, self._schedule.now(), wire, sent, octets, framed))
-        self._octets += len(octets)
-        while len(newest) > self._entries or (self._octets > self._octets_limit and newest):
-            self._octets -= len(newest.popleft().octets)
+    def add(self, wire: Wire, sent: bool, frames: Sequence[bytes], framed: bool = True) -> None:
+        """Note what crossed the wire now. Hot: four PDUs for each message, so plain tuples, and the time is read once."""
+        newest, number, at, octets = self._newest, self.count, self._schedule.now(), self._octets
+        for frame in frames:
+            number += 1
+            newest.append((number, at, wire, sent, frame, framed))
+            octets += len(frame)
+        self.count = number
+        while len(newest) > self._entries or (octets > self._octets_limit and newest):
+            octets -= len(newest.popleft()[4])
+        self._octets = octets
 
     @property
     def first_in_memory(self) -> int:
@@ -72,15 +82,15 @@ class PduRing:
 
     def after(self, number: int) -> Iterator[PduEntry]:
         """Entries with a higher number, oldest first."""
-        return islice(self._newest, max(0, number + 1 - self.first_in_memory), None)
+        return map(PduEntry._make, islice(self._newest, max(0, number + 1 - self.first_in_memory), None))
 
     def newest_first(self) -> Iterator[PduEntry]:
-        return reversed(self._newest)
+        return map(PduEntry._make, reversed(self._newest))
 
     def get(self, number: int) -> PduEntry | None:
         """One entry, if it is still here."""
         index = number - self.first_in_memory
-        return self._newest[index] if 0 <= index < len(self._newest) else None
+        return PduEntry._make(self._newest[index]) if 0 <= index < len(self._newest) else None
 
 
 class WireTap:
@@ -101,12 +111,11 @@ class WireTap:
             frames = fault.frames
             # Out of step from here on: what follows the last whole PDU is shown as octets.
             rest = data[max(0, sum(map(len, frames)) - held) :]
-        wire, add = self.wire, self._ring.add
+        wire = self.wire
         if sent:
             wire.sent += len(frames)
         else:
             wire.received += len(frames)
-        for frame in frames:
-            add(wire, sent, frame)
+        self._ring.add(wire, sent, frames)
         if rest:
-            add(wire, sent, rest, framed=False)
+            self._ring.add(wire, sent, (rest,), framed=False)

@@ -28,7 +28,12 @@ class ControlSettings(Settings):
     names: tuple[str, ...] = Field(
         (), description="host names that a browser may call it by, beside localhost and IP addresses"
     )
-    pdu_entries: int = Field(5000, ge=0, le=1_000_000, description="newest PDUs that the page and GET /pdus show")
+    pdu_entries: int = Field(
+        5000,
+        ge=0,
+        le=1_000_000,
+        description="newest PDUs that the page and GET /pdus show; 0: none, and PDUs are not counted, which saves some time",
+    )
 
 
 class RecordSettings(Settings):

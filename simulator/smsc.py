@@ -89,5 +89,6 @@ class TappedFactory(SmscFactory):
     def make_session(self, addr: Any, outgoing: bool) -> SmscSession:
         """As its base; with a tap."""
         session = super().make_session(addr, outgoing)
-        session.protocol.tap = WireTap(self._pdus, session.peer, self.settings.session.max_pdu_octets)
+        if self._pdus.keeps:
+            session.protocol.tap = WireTap(self._pdus, session.peer, self.settings.session.max_pdu_octets)
         return session

@@ -74,3 +74,10 @@ def test_a_simulator_notes_both_ways_and_whose_they_are() -> None:
     assert {(entry.wire.account, entry.wire.system_id, entry.wire.mode) for entry in entries} == {
         ("acc", "motcua", "transceiver")
     }
+
+
+def test_without_entries_nothing_is_tapped() -> None:
+    rig = Rig({"control": {"pdu_entries": 0}})
+    rig.bound().submitted()
+    assert rig.simulator.world.pdus.count == 0
+    assert rig.simulator.status()["accounts"][0]["binds"][0]["pdus_received"] == 0
