@@ -1,4 +1,4 @@
-"""The codec against smpplib's: the same PDUs, the same work, in turns.
+"""The codec against smpplib's, and smpp.pdu3's where it is installed: the same PDUs, the same work, in turns.
 
     python bench/codec.py            a table
     python bench/codec.py --json     {"encode_ratio": ..., "decode_ratio": ..., ...}
@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+import smpp_pdu3
 from smpplib import smpp as smpplib_smpp
 
 from gateway.smpp.pdu import DeliverSm, DeliverSmResp, Pdu, SubmitSm, SubmitSmResp, Tlv, decode, encode, make_tlv
@@ -127,6 +128,14 @@ def check(case: Case) -> bytes:
     return frame
 
 
+def check_pdu3(case: Case, build: Callable[[], Any], frame: bytes) -> None:
+    """Prove that smpp.pdu3 does the same work, too."""
+    if smpp_pdu3.encode(build) != frame:
+        raise SystemExit(f"{case.name}: smpp.pdu3 encodes {smpp_pdu3.encode(build).hex()}\n{frame.hex()}")
+    if smpp_pdu3.encode(lambda: smpp_pdu3.decode(frame)) != frame:
+        raise SystemExit(f"{case.name}: smpp.pdu3 does not return what was encoded")
+
+
 def timed(work: Callable[[], object], repeat: int) -> float:
     """Return seconds per call."""
     loops = range(repeat)
@@ -148,6 +157,7 @@ def spread(samples: list[float]) -> float:
 def measure(rounds: int, milliseconds: float) -> dict[str, Any]:
     """Run all pieces once per round, each for about the given time, and return the figures."""
     pieces: dict[str, Callable[[], object]] = {"noise": yardstick}
+    builders = smpp_pdu3.builders(TEXT, RECEIPT, "3f6a9c1e-0042") if smpp_pdu3.AVAILABLE else {}
     for case in CASES:
         frame = check(case)
         # Default arguments bind the loop's values; each lambda costs both sides the same.
@@ -155,6 +165,11 @@ def measure(rounds: int, milliseconds: float) -> dict[str, Any]:
         pieces[f"encode smpplib {case.name}"] = lambda case=case: smpplib_encode(case)
         pieces[f"decode ours {case.name}"] = lambda frame=frame: decode(frame)
         pieces[f"decode smpplib {case.name}"] = lambda frame=frame: smpplib_smpp.parse_pdu(frame, sequence=0)
+        if case.name in builders:
+            build = builders[case.name]
+            check_pdu3(case, build, frame)
+            pieces[f"encode pdu3 {case.name}"] = lambda build=build: smpp_pdu3.encode(build)
+            pieces[f"decode pdu3 {case.name}"] = lambda frame=frame: smpp_pdu3.decode(frame)
     repeats = {name: max(1, int(milliseconds / 1000 / timed(work, 20))) for name, work in pieces.items()}
     samples: dict[str, list[float]] = {name: [] for name in pieces}
     for _ in range(rounds):
@@ -170,11 +185,11 @@ ESME = {
 }
 
 
-def ratio(medians: dict[str, float], direction: str, names: Iterable[str]) -> float:
-    """How many times longer smpplib takes for these PDUs together."""
+def ratio(medians: dict[str, float], direction: str, names: Iterable[str], whose: str = "smpplib") -> float:
+    """How many times longer the other takes for these PDUs together."""
     names = tuple(names)
     ours = sum(medians[f"{direction} ours {name}"] for name in names)
-    theirs = sum(medians[f"{direction} smpplib {name}"] for name in names)
+    theirs = sum(medians[f"{direction} {whose} {name}"] for name in names)
     return round(theirs / ours, 1)
 
 
@@ -197,6 +212,13 @@ def figures(samples: dict[str, list[float]], rounds: int) -> dict[str, Any]:
         }
         for case in CASES
     }
+    if smpp_pdu3.AVAILABLE:
+        for direction in ("encode", "decode"):
+            result[f"pdu3_{direction}_ratio"] = ratio(medians, direction, (case.name for case in CASES), "pdu3")
+            result[f"pdu3_esme_{direction}_ratio"] = ratio(medians, direction, ESME[direction], "pdu3")
+            for case in CASES:
+                result["pdus"][case.name][direction]["pdu3_ratio"] = ratio(medians, direction, (case.name,), "pdu3")
+        result["smpp.pdu3"] = version("smpp.pdu3")
     result["noise"] = round(spread(samples["noise"]), 3)
     result["rounds"] = rounds
     result["python"] = platform.python_version()
@@ -208,15 +230,19 @@ def show(result: dict[str, Any]) -> None:
     print(
         f"Python {result['python']}, smpplib {result['smpplib']}, {result['rounds']} rounds, medians; spread = quartiles"
     )
-    print(f"{'':42}{'ours µs':>9}{'spread':>8}{'smpplib µs':>12}{'spread':>8}{'ratio':>8}")
+    print(f"{'':42}{'ours µs':>9}{'spread':>8}{'smpplib µs':>12}{'spread':>8}{'ratio':>8}{'smpp.pdu3':>11}")
     for direction in ("encode", "decode"):
         for name, pdu in result["pdus"].items():
             row = pdu[direction]
             label = f"{direction} {name}"
             left = f"{label:42}{row['ours_us']:>9.2f}{row['ours_spread']:>8.1%}"
-            print(f"{left}{row['smpplib_us']:>12.2f}{row['smpplib_spread']:>8.1%}{row['ratio']:>7.1f}x")
+            print(f"{left}{row['smpplib_us']:>12.2f}{row['smpplib_spread']:>8.1%}{row['ratio']:>7.1f}x", end="")
+            print(f"{row['pdu3_ratio']:>10.1f}x" if "pdu3_ratio" in row else "")
         print(f"{direction}, one of each: {result[f'{direction}_ratio']:.1f}x", end="; ")
         print(f"what the gateway does for one message: {result[f'esme_{direction}_ratio']:.1f}x")
+        if f"pdu3_{direction}_ratio" in result:
+            print(f"    of smpp.pdu3: {result[f'pdu3_{direction}_ratio']:.1f}x", end="; ")
+            print(f"{result[f'pdu3_esme_{direction}_ratio']:.1f}x")
     print(f"noise of this machine during the run: {result['noise']:.1%}")
 
 

@@ -7,9 +7,9 @@ One pair is the whole round of one message: the ESME takes it into its window, e
 the state and answers; the ESME frames and decodes the answer and gives the token back. With --receipts each message also
 comes back as a deliver_sm with a receipt, and is answered. Both ends run in this one process, so the cost of one end is about half.
 
-smpplib has no core without a socket to compare with, so it is given less to do: for each pair only the encoding and
-decoding of the two PDUs, without framing, states, windows or timers. Our codec alone is shown too: the difference to
-it is what a session costs. The rounds alternate between the pieces; figures are medians over the rounds.
+smpplib and smpp.pdu3 (where it is installed) have no core without a socket to compare with, so they are given less to do: for
+each pair only the encoding and decoding of the two PDUs, without framing, states, windows or timers. Our codec alone is shown
+too: the difference to it is what a session costs. The rounds alternate between the pieces; figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+import smpp_pdu3
 from smpplib import smpp as smpplib_smpp
 
 from gateway.smpp.connection import Connection, SessionSettings
@@ -139,6 +140,17 @@ def _smpplib_round(pdu: Any, number: int) -> None:
     smpplib_smpp.parse_pdu(pdu.generate(), sequence=0)
 
 
+def pdu3_codec(count: int, receipts: bool) -> None:
+    """The same with smpp.pdu3."""
+    build = smpp_pdu3.builders(TEXT, RECEIPT, MESSAGE_ID)
+    names = ["submit_sm", "submit_sm_resp"]
+    if receipts:
+        names += ["deliver_sm with receipt and TLVs", "deliver_sm_resp"]
+    for _ in range(count):
+        for name in names:
+            smpp_pdu3.decode(smpp_pdu3.encode(build[name]))
+
+
 def seconds(work: Callable[[], None]) -> float:
     start = time.perf_counter()
     work()
@@ -148,11 +160,13 @@ def seconds(work: Callable[[], None]) -> float:
 def measure(count: int, window: int, rounds: int, receipts: bool) -> dict[str, Any]:
     few = max(1, count // 20)  # smpplib is slow enough that fewer give as steady a figure
     pair = Pair(window, receipts)
-    session, codec, smpplib = [], [], []
+    session, codec, smpplib, pdu3 = [], [], [], []
     for _ in range(rounds):
         session.append(seconds(lambda: pair.exchange(count)) / count)
         codec.append(seconds(lambda: codec_only(count, receipts)) / count)
         smpplib.append(seconds(lambda: smpplib_codec(few, receipts)) / few)
+        if smpp_pdu3.AVAILABLE:
+            pdu3.append(seconds(lambda: pdu3_codec(few, receipts)) / few)
     per_pair = statistics.median(session)
     low, _middle, high = statistics.quantiles(session, n=4)
     return {
@@ -162,6 +176,14 @@ def measure(count: int, window: int, rounds: int, receipts: bool) -> dict[str, A
         "codec_us_per_pair": round(statistics.median(codec) * 1e6, 2),
         "smpplib_codec_us_per_pair": round(statistics.median(smpplib) * 1e6, 2),
         "smpplib_ratio": round(statistics.median(smpplib) / per_pair, 1),
+        **(
+            {
+                "pdu3_codec_us_per_pair": round(statistics.median(pdu3) * 1e6, 2),
+                "pdu3_ratio": round(statistics.median(pdu3) / per_pair, 1),
+            }
+            if pdu3
+            else {}
+        ),
         "receipts": receipts,
         "window": window,
         "count": count,
@@ -179,6 +201,9 @@ def show(result: dict[str, Any]) -> None:
     print(f"  our codec alone       {result['codec_us_per_pair']:>8.2f} µs")
     print(f"  smpplib's codec alone {result['smpplib_codec_us_per_pair']:>8.2f} µs: ", end="")
     print(f"{result['smpplib_ratio']} times as long as our whole sessions")
+    if "pdu3_ratio" in result:
+        print(f"  smpp.pdu3's codec     {result['pdu3_codec_us_per_pair']:>8.2f} µs: ", end="")
+        print(f"{result['pdu3_ratio']} times as long as our whole sessions")
 
 
 def main() -> int:
