@@ -69,6 +69,8 @@ class MessageKind(StrEnum):
     ORIGINALS_WANTED = "originals_wanted"
     RESULT_BY_POST = "result_by_post"
     RECEIPT_ISSUED = "receipt_issued"
+    # Not to a citizen: to an agency's contacts, about a supplement request that breaks the rules (domain rule 8)
+    SUPERVISION_NOTICE = "supervision_notice"
 
 
 class MessageState(StrEnum):
@@ -255,7 +257,7 @@ class SubmitOutcome(NamedTuple):
     state: PartState  # ACCEPTED, REJECTED, UNKNOWN, or PENDING (give it back: throttled, or it never left)
     smsc_message_id: str = ""  # as given, never converted
     command_status: int | None = None
-    at: datetime | None = None
+    at: datetime | None = None  # None: in the moment in which it is recorded
     reason: str = ""
     retry_at: datetime | None = None  # with PENDING: not before (business time); None = at once
     tlvs: tuple[Tlv, ...] = ()  # of the response, as given: some operators tell the charge there
@@ -274,11 +276,10 @@ class IncomingReceipt(NamedTuple):
     destination_addr: str  # the handset
     user_message_reference: int | None
     done_at: datetime | None
-    received_at: datetime
+    received_at: datetime | None = None  # None: in the moment in which it is recorded
 
 
-@dataclass(frozen=True, slots=True)
-class StateChange:
+class StateChange(NamedTuple):
     """A message that moved from one state to another."""
 
     message_id: int
@@ -290,11 +291,11 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class SettledPart:
-    """A part whose final receipt was matched."""
+    """A part of a reply whose final receipt was matched."""
 
     message_id: int
     part: int
-    mo_id: int | None
+    mo_id: int
     state: PartState
     stat: str  # as given
     error: str  # as given

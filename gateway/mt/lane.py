@@ -389,10 +389,10 @@ class Lane:
         retry_at: datetime | None = None,
         tlvs: tuple[Tlv, ...] = (),
     ) -> None:
-        at, name, message_id = self._clock.now(), "" if bind is None else bind.name, piece.hand.message.id
+        name, message_id = "" if bind is None else bind.name, piece.hand.message.id
         for part in piece.parts:
             self.recorder.add(
-                SubmitOutcome(message_id, part, name, state, smsc_message_id, status, at, reason, retry_at, tlvs)
+                SubmitOutcome(message_id, part, name, state, smsc_message_id, status, None, reason, retry_at, tlvs)
             )
 
     def _drop_waiting(self, hand: Hand) -> None:

@@ -258,7 +258,7 @@ class OperatorLink:
             self._mo_sink(self.route, settings, request, answer)
 
     def _on_receipt(self, bind: BindSettings, pdu: DeliverSm | DataSm, answer: Callable[[int], None]) -> None:
-        receipt = read_receipt(self.route, bind, pdu, self._clock.now())
+        receipt = read_receipt(self.route, bind, pdu)
         if receipt is None:
             # Nothing in it names a message or a state; a refusal would only bring it again.
             self._log.warning("receipt_unreadable", bind=bind.name, octets=len(getattr(pdu, "short_message", b"")))

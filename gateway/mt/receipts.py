@@ -33,9 +33,7 @@ _STATES: dict[int, PartState] = {
 }
 
 
-def read_receipt(
-    route: str, bind: BindSettings, pdu: DeliverSm | DataSm, received_at: datetime
-) -> IncomingReceipt | None:
+def read_receipt(route: str, bind: BindSettings, pdu: DeliverSm | DataSm) -> IncomingReceipt | None:
     """Decode a receipt by the bind's rules; None when it names neither a message nor a state."""
     rules = bind.receipts
     found = parse_receipt(pdu, prefer=rules.prefer, utc_offset_hours=rules.utc_offset_hours)
@@ -53,7 +51,6 @@ def read_receipt(
         international(pdu.source_addr),
         found.user_message_reference,
         found.done_date,
-        received_at,
     )
 
 

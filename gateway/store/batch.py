@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from gateway.errors import StaleStateError
 from gateway.model import IncomingReceipt, MessageState, PartState, SettledPart, StateChange
 from gateway.smpp.receipt import id_keys
-from gateway.store.rollup import PART_FINAL, TAKEN, roll_up
+from gateway.store.rollup import PART_FINAL, roll_up
 from gateway.store.schema import message, message_part
 from gateway.store.sql import in_list, insert_rows, plain_datetime
 
@@ -42,15 +42,19 @@ PART_COLUMNS = (
     message_part.c.message_id,
     message_part.c.part,
     message_part.c.state,
-    message_part.c.reason,
-    message_part.c.bind,
-    message_part.c.route,
-    message_part.c.smsc_message_id,
     message_part.c.id_key,
-    message_part.c.command_status,
+    message_part.c.reason,
 )
 _NEW_PART = (
-    *(column.name for column in PART_COLUMNS),
+    "message_id",
+    "part",
+    "state",
+    "id_key",
+    "reason",
+    "bind",
+    "route",
+    "smsc_message_id",
+    "command_status",
     "answered_at",
     "final_at",
     "receipt_stat",
@@ -94,18 +98,17 @@ class MessageRow:
 class PartRow:
     """A part with an outcome. Mutable inside one transaction only.
 
-    The fields after command_status are what this transaction adds; what is stored of them is not read.
+    The fields after id_key are what this transaction adds; what is stored of them is not read, and stays when None.
     """
 
     message_id: int
     part: int
     state: PartState
-    reason: str
-    bind: str
-    route: str
-    smsc_message_id: str | None
     id_key: str | None
-    command_status: int | None
+    reason: str = ""
+    bind: str | None = None
+    smsc_message_id: str | None = None
+    command_status: int | None = None
     answered_at: datetime | None = None
     receipt: IncomingReceipt | None = None
     stored: bool = False
@@ -159,10 +162,11 @@ class MessageBatch:
 
     def add_part(self, values: Sequence[Any]) -> PartRow:
         """Take a part as read in PART_COLUMNS, of a message that is here."""
-        number, part, state, reason, bind, route, smsc_id, key, status = values
+        number, part, state, key, reason = values
         row = self.parts[number].get(part)
         if row is None:
-            row = PartRow(number, part, _PART_STATES[state], reason, bind, route, smsc_id, key, status, stored=True)
+            row = PartRow(number, part, _PART_STATES[state], key, reason)
+            row.stored = True
             self.parts[number][part] = row
         elif not row.changed:
             row.state = _PART_STATES[state]  # read again under the message's lock
@@ -192,9 +196,10 @@ class MessageBatch:
             if receipt.state is not PartState.DELIVERED:
                 part.reason = f"receipt:{receipt.stat}" + (f":{receipt.error}" if receipt.error else "")
             mo_id = self.messages[part.message_id].mo_id
-            self.settled.append(
-                SettledPart(part.message_id, part.part, mo_id, receipt.state, receipt.stat, receipt.error)
-            )
+            if mo_id is not None:
+                self.settled.append(
+                    SettledPart(part.message_id, part.part, mo_id, receipt.state, receipt.stat, receipt.error)
+                )
         part.changed = True
         return True
 
@@ -211,8 +216,8 @@ class MessageBatch:
             after = roll_up(row.state, row.total, states, returned=row.returned, later=row.retry_at is not None)
             if after is row.state:
                 continue
-            reason = _reason(after, row, parts)
-            accepted = len(states) == row.total and TAKEN.issuperset(states)
+            reason = "" if after in _GOOD else _reason(after, row, parts)
+            accepted = row.state is not MessageState.ACCEPTED and _all_taken(states, row.total)
             retry_at = row.retry_at if after is MessageState.HELD else None
             groups.setdefault((row.state, after, reason, accepted, row.untried, retry_at), []).append(row.id)
             changes.append(StateChange(row.id, row.state, after, reason, row.mo_id))
@@ -222,6 +227,7 @@ class MessageBatch:
 
     def _write_parts(self) -> None:
         new: list[tuple[Any, ...]] = []
+        now = plain_datetime(self.dialect, self._now)
         by_receipt: dict[tuple[Any, ...], list[int]] = {}
         for parts in self.parts.values():
             for part in parts.values():
@@ -229,7 +235,7 @@ class MessageBatch:
                     continue
                 stat, error = (part.receipt.stat, part.receipt.error) if part.receipt else (None, None)
                 if not part.stored:
-                    new.append(self._new_part(part, stat, error))
+                    new.append(self._new_part(part, now, stat, error))
                 elif part.changed_id:
                     self._conn.execute(_UPDATE_PART, self._old_part(part, stat, error))
                 else:
@@ -241,19 +247,19 @@ class MessageBatch:
             final_at = self._now if final else None
             self._conn.execute(_update_by_receipt(self.dialect), {**values, "final": final_at})
 
-    def _new_part(self, part: PartRow, stat: str | None, error: str | None) -> tuple[Any, ...]:
+    def _new_part(self, part: PartRow, now: Any, stat: str | None, error: str | None) -> tuple[Any, ...]:
         return (
             part.message_id,
             part.part,
             part.state.value,
-            part.reason,
-            part.bind,
-            part.route,
-            part.smsc_message_id,
             part.id_key,
+            part.reason,
+            part.bind or "",
+            self.messages[part.message_id].route,
+            part.smsc_message_id,
             part.command_status,
-            plain_datetime(self.dialect, part.answered_at),
-            plain_datetime(self.dialect, self._now) if part.receipt else None,
+            now if part.answered_at is None else plain_datetime(self.dialect, part.answered_at),
+            now if part.receipt else None,
             stat,
             error,
         )
@@ -268,7 +274,7 @@ class MessageBatch:
             "smsc_id": part.smsc_message_id,
             "key": part.id_key,
             "status": part.command_status,
-            "answered": part.answered_at,
+            "answered": part.answered_at or (None if part.command_status is None else self._now),
             "final": self._now if part.receipt else None,
             "stat": stat,
             "error": error,
@@ -334,10 +340,10 @@ _UPDATE_PART = (
     .values(
         state=sa.bindparam("state_"),
         reason=sa.bindparam("reason_"),
-        bind=sa.bindparam("bind_"),
-        smsc_message_id=sa.bindparam("smsc_id"),
-        id_key=sa.bindparam("key"),
-        command_status=sa.bindparam("status"),
+        bind=_keep(message_part.c.bind, "bind_"),
+        smsc_message_id=_keep(message_part.c.smsc_message_id, "smsc_id"),
+        id_key=_keep(message_part.c.id_key, "key"),
+        command_status=_keep(message_part.c.command_status, "status"),
         answered_at=_keep(message_part.c.answered_at, "answered"),
         final_at=_keep(message_part.c.final_at, "final"),
         receipt_stat=_keep(message_part.c.receipt_stat, "stat"),
@@ -369,10 +375,16 @@ def _move_statement(dialect: str, keeps_node: bool, accepted: bool, untried: boo
     )
 
 
+#: States that need no reason.
+_GOOD = (MessageState.ACCEPTED, MessageState.DELIVERED)
+
+
+def _all_taken(states: Sequence[PartState], total: int) -> bool:
+    return len(states) == total and PartState.UNKNOWN not in states and PartState.REJECTED not in states
+
+
 def _reason(after: MessageState, row: MessageRow, parts: Iterable[PartRow]) -> str:
     """Why the message is where it goes: the failed part's reason, or the sender's."""
-    if after is MessageState.ACCEPTED or after is MessageState.DELIVERED:
-        return ""
     if after.final or after is MessageState.UNKNOWN:
         wanted = PartState.UNKNOWN if after is MessageState.UNKNOWN else PartState(after.value)
         reasons = [part.reason for part in sorted(parts, key=lambda part: part.part) if part.state is wanted]

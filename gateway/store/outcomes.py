@@ -66,7 +66,7 @@ def _apply(
                 existing.state, existing.reason, existing.changed = PartState.PENDING, outcome.reason, True
         return mine
     if existing is not None and (existing.state in TAKEN or existing.state is PartState.REJECTED):
-        return _apply_again(existing, outcome, second_ids)
+        return _apply_again(row.route, existing, outcome, second_ids)
     if outcome.state is not PartState.ACCEPTED and not mine:
         return False
     batch.put(
@@ -74,11 +74,10 @@ def _apply(
             row.id,
             outcome.part,
             outcome.state,
+            id_key(outcome.smsc_message_id),
             outcome.reason,
             outcome.bind,
-            row.route,
             outcome.smsc_message_id or None,
-            id_key(outcome.smsc_message_id),
             outcome.command_status,
             outcome.at,
         )
@@ -86,7 +85,7 @@ def _apply(
     return True
 
 
-def _apply_again(existing: PartRow, outcome: SubmitOutcome, second_ids: list[dict[str, object]]) -> bool:
+def _apply_again(route: str, existing: PartRow, outcome: SubmitOutcome, second_ids: list[dict[str, object]]) -> bool:
     """A part that has its answer got another: a repeated submit was accepted too, or the same outcome is told again."""
     key = id_key(outcome.smsc_message_id)
     if outcome.state is not PartState.ACCEPTED:
@@ -97,9 +96,7 @@ def _apply_again(existing: PartRow, outcome: SubmitOutcome, second_ids: list[dic
         existing.smsc_message_id, existing.id_key = outcome.smsc_message_id, key
         existing.changed = existing.changed_id = True
     else:
-        second_ids.append(
-            {"route": existing.route, "id_key": key, "message_id": existing.message_id, "part": existing.part}
-        )
+        second_ids.append({"route": route, "id_key": key, "message_id": existing.message_id, "part": existing.part})
     return True
 
 
@@ -112,12 +109,12 @@ def _insert_keys(conn: Connection, rows: list[dict[str, object]]) -> None:
 
 def _match_early(conn: Connection, batch: MessageBatch) -> None:
     fresh: dict[str, dict[str, list[PartRow]]] = {}
-    for parts in batch.parts.values():
+    if not any_waiting_txn(conn):
+        return
+    for number, parts in batch.parts.items():
         for part in parts.values():
             if part.changed_id and part.id_key is not None and part.state is PartState.ACCEPTED:
-                fresh.setdefault(part.route, {}).setdefault(part.id_key, []).append(part)
-    if not fresh or not any_waiting_txn(conn):
-        return
+                fresh.setdefault(batch.messages[number].route, {}).setdefault(part.id_key, []).append(part)
     used: list[int] = []
     for route, by_key in fresh.items():
         waiting = waiting_by_key_txn(conn, route, list(by_key))

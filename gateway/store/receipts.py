@@ -12,7 +12,7 @@ The second way is a guess, so it is narrow: nothing to that handset may be under
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import IncomingReceipt, MessageState, PartState, SettledPart, StateChange
-from gateway.store.batch import MESSAGE_COLUMNS, PART_COLUMNS, MessageBatch, PartRow, id_key, means
+from gateway.store.batch import MessageBatch, PartRow, id_key, means
 from gateway.store.rollup import PART_FINAL, TAKEN
 from gateway.store.schema import message, message_part, part_key, waiting_receipt
 from gateway.store.sql import in_list
@@ -53,7 +53,7 @@ def user_message_reference(message_id: int, part: int) -> int:
 def record_receipts_txn(conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime) -> ReceiptsRecorded:
     """Record receipts, oldest first. Repetitions are recognised and ignored; intermediate ones are never final."""
     recorded, unmatched = _match(conn, receipts, now)
-    keep_receipts_txn(conn, unmatched)
+    keep_receipts_txn(conn, unmatched, now)
     return recorded
 
 
@@ -116,17 +116,22 @@ def _match(
 Found = dict[tuple[str, str], list[tuple[PartRow, str]]]
 
 
-def _find_by_key(conn: Connection, batch: MessageBatch, receipts: Iterable[IncomingReceipt]) -> Found:
-    """Load the messages that the receipts may speak of, with all their parts."""
-    wanted: dict[str, set[str]] = {}
-    for receipt in receipts:
-        wanted.setdefault(receipt.route, set()).update(receipt.id_keys)
+def _find_by_key(conn: Connection, batch: MessageBatch, receipts: Sequence[IncomingReceipt]) -> Found:
+    """Load the messages that the receipts may speak of, with all their parts.
+
+    Nearly all receipts find their part under the first spelling of their id; only what is left looks further.
+    """
     found: Found = {}
-    for route, keys in wanted.items():
-        for further in (False, True):
-            if keys:
-                _find(conn, batch, route, keys, found, further=further)
-                keys -= {key for key in keys if (route, key) in found}
+    for first in (True, False):
+        wanted: dict[str, set[str]] = {}
+        for receipt in receipts:
+            route, keys = receipt.route, receipt.id_keys
+            if keys and (first or (route, keys[0]) not in found):
+                wanted.setdefault(route, set()).update(keys[:1] if first else keys)
+        for route, spellings in wanted.items():
+            for further in (False,) if first else (False, True):
+                open_ = [key for key in spellings if (route, key) not in found]
+                _find(conn, batch, route, open_, found, further=further)
     batch.load_parts([row.id for row in batch.messages.values() if row.total > 1])
     return found
 
@@ -135,37 +140,42 @@ def _find(
     conn: Connection, batch: MessageBatch, route: str, keys: Collection[str], found: Found, *, further: bool
 ) -> None:
     query = _select_by_key(conn.dialect.name, further)
-    for key, handset, *values in conn.execute(query, {"route_": route, "keys": list(keys)}):
-        message_values, part_values = values[: len(MESSAGE_COLUMNS)], values[len(MESSAGE_COLUMNS) :]
-        if message_values[0] not in batch.messages:
-            batch.add(message_values)
-        found.setdefault((route, key), []).append((batch.add_part(part_values), handset))
+    messages, add, add_part = batch.messages, batch.add, batch.add_part
+    for key, handset, number, state, total, node, mo_id, attempts, part, part_state, part_key_ in conn.execute(
+        query, {"route_": route, "keys": keys}
+    ):
+        if number not in messages:
+            add((number, state, total, route, node, mo_id, attempts))
+        row = add_part((number, part, part_state, part_key_, ""))
+        found.setdefault((route, key), []).append((row, handset))
 
 
 @cache
 def _select_by_key(dialect: str, further: bool) -> sa.Select[Any]:
     """A part with its message, by the part's id; or by a further id that it got."""
     table = part_key if further else message_part
+    of_message, of_part = message.c, message_part.c
     query = (
-        sa.select(table.c.id_key, message.c.destination_addr, *MESSAGE_COLUMNS, *PART_COLUMNS)
+        sa.select(table.c.id_key, of_message.destination_addr, of_message.id, of_message.state, of_message.parts)
+        .add_columns(of_message.node, of_message.mo_id, of_message.attempts)
+        .add_columns(of_part.part, of_part.state, of_part.id_key)
         .select_from(table)
-        .join(message, message.c.id == table.c.message_id)
+        .join(message, of_message.id == table.c.message_id)
         .where(table.c.route == sa.bindparam("route_"), in_list(dialect, table.c.id_key, "keys"))
     )
     if further:
-        same = sa.and_(message_part.c.message_id == table.c.message_id, message_part.c.part == table.c.part)
-        query = query.join(message_part, same)
+        query = query.join(
+            message_part, sa.and_(of_part.message_id == table.c.message_id, of_part.part == table.c.part)
+        )
     if dialect == "postgresql":
-        query = query.order_by(message.c.id).with_for_update(of=message)
+        query = query.order_by(of_message.id).with_for_update(of=message)
     return query
 
 
 def _parts_by_key(batch: MessageBatch, found: Found, receipt: IncomingReceipt) -> Sequence[PartRow]:
     """The parts that a receipt speaks of: one; or all of a message that left in one submit (message_payload)."""
     for key in receipt.id_keys:
-        parts = [
-            (part, handset) for part, handset in found.get((receipt.route, key), ()) if means(receipt, key, handset)
-        ]
+        parts = [item for item in found.get((receipt.route, key), ()) if means(receipt, key, item[1])]
         if len(parts) > 1:
             # SMSCs use their ids again after some time: the handset tells them apart, else the newest open one is meant.
             chosen = max(
@@ -249,7 +259,5 @@ def _doubtful_part(
             too_early = receipt.done_at is not None and receipt.done_at < created_at - CLOCK_TOLERANCE
             if reference is None and too_early:
                 continue
-            return part or PartRow(
-                number, part_number, PartState.UNKNOWN, "", receipt.bind, row.route, None, None, None
-            )
+            return part or PartRow(number, part_number, PartState.UNKNOWN, None, "", receipt.bind)
     return None

@@ -6,10 +6,12 @@ from collections.abc import Collection
 
 from gateway.model import MessageState, PartState
 
+# Tuples: members are found by identity, where a set would call an enumeration's hash, which is Python.
 #: The SMSC has the part, whatever became of it since.
-TAKEN = frozenset({PartState.ACCEPTED, PartState.DELIVERED, PartState.UNDELIVERED, PartState.EXPIRED})
+TAKEN = (PartState.ACCEPTED, PartState.DELIVERED, PartState.UNDELIVERED, PartState.EXPIRED)
 #: Nothing changes such a part any more.
-PART_FINAL = frozenset({PartState.DELIVERED, PartState.UNDELIVERED, PartState.EXPIRED, PartState.REJECTED})
+PART_FINAL = (PartState.DELIVERED, PartState.UNDELIVERED, PartState.EXPIRED, PartState.REJECTED)
+_FINAL = tuple(state for state in MessageState if state.final)
 
 #: One part that failed fails the message: the rest of a text cannot be read. The first that occurs counts.
 _FAILURES = (
@@ -34,13 +36,13 @@ def roll_up(
     A final state never changes. ACCEPTED is left for a final one only. While a message is SENDING, missing parts are
     still under way; an unanswered part makes it UNKNOWN only when no other is.
     """
-    if current.final:
+    if current in _FINAL:
         return current
     for part_state, message_state in _FAILURES:
         if part_state in parts:
             return message_state
-    if sum(state in TAKEN for state in parts) == total:
-        return MessageState.DELIVERED if set(parts) == {PartState.DELIVERED} else MessageState.ACCEPTED
+    if len(parts) == total and PartState.UNKNOWN not in parts:  # then the SMSC has them all
+        return MessageState.ACCEPTED if PartState.ACCEPTED in parts else MessageState.DELIVERED
     if current not in (MessageState.SENDING, MessageState.UNKNOWN):
         return current
     if PartState.UNKNOWN in parts:

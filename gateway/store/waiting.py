@@ -18,7 +18,7 @@ WAITING, ORPHAN = "waiting", "orphan"
 IS_WAITING = waiting_receipt.c.status == sa.literal_column(f"'{WAITING}'")
 
 
-def keep_receipts_txn(conn: Connection, receipts: Sequence[IncomingReceipt]) -> None:
+def keep_receipts_txn(conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime) -> None:
     """Let receipts wait. One that waits already, or was given up, waits anew instead of twice."""
     dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
     insert = dialect.insert(waiting_receipt)
@@ -28,7 +28,7 @@ def keep_receipts_txn(conn: Connection, receipts: Sequence[IncomingReceipt]) -> 
     ).returning(waiting_receipt.c.id)
     keys: list[dict[str, Any]] = []
     for receipt in receipts:
-        number = conn.execute(statement, _row(receipt)).scalar_one()
+        number = conn.execute(statement, _row(receipt, now)).scalar_one()
         keys.extend(
             {"route": receipt.route, "id_key": key, "receipt_id": number, "rank": rank}
             for rank, key in enumerate(receipt.id_keys)
@@ -37,7 +37,7 @@ def keep_receipts_txn(conn: Connection, receipts: Sequence[IncomingReceipt]) -> 
         conn.execute(dialect.insert(waiting_receipt_key).on_conflict_do_nothing(), keys)
 
 
-def _row(receipt: IncomingReceipt) -> dict[str, Any]:
+def _row(receipt: IncomingReceipt, now: datetime) -> dict[str, Any]:
     return {
         "route": receipt.route,
         "bind": receipt.bind,
@@ -48,7 +48,7 @@ def _row(receipt: IncomingReceipt) -> dict[str, Any]:
         "destination_addr": receipt.destination_addr,
         "user_message_reference": receipt.user_message_reference,
         "done_at": receipt.done_at,
-        "received_at": receipt.received_at,
+        "received_at": receipt.received_at or now,
         "status": WAITING,
     }
 

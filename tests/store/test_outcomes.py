@@ -198,7 +198,7 @@ def test_outcome_of_a_purged_message_is_stale(box: Outbox) -> None:
 
 
 def test_early_receipt_waits_for_its_answer(box: Outbox) -> None:
-    (number,) = box.sent("1")
+    (number,) = box.sent("1", mo_id=4)
     received = box.receive(receipt(f"S{number}-1"))
     assert (received.matched, received.waiting) == (0, 1)
     assert (box.state(number), box.waiting()) == ("sending", [(f"S{number}-1", "waiting")])

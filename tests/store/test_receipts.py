@@ -62,7 +62,7 @@ def test_receipts_are_idempotent_and_the_first_final_one_counts(box: Outbox) -> 
     (number,) = accepted(box, "1")
     item = receipt(f"S{number}-1")
     recorded = box.receive(item, item)
-    assert (recorded.matched, recorded.repeated, len(recorded.settled)) == (2, 1, 1)
+    assert (recorded.matched, recorded.repeated, len(recorded.changes)) == (2, 1, 1)
     again = box.receive(item, receipt(f"S{number}-1", UNDELIVERED))
     assert (again.matched, again.repeated, again.changes, again.settled) == (2, 2, (), ())
     assert (box.state(number), box.part(number).receipt_stat) == ("delivered", "DELIVRD")
@@ -213,7 +213,7 @@ def test_receipt_that_came_before_the_doubt_settles_it(box: Outbox) -> None:
 def test_receipt_recorded_beside_its_answer_by_another_node_is_found_again(box: Outbox) -> None:
     (number,) = box.sent("1")
     item = receipt(f"S{number}-1")
-    box.db.do(waiting.keep_receipts_txn, [item])  # as the other node does, which does not see the part yet
+    box.db.do(waiting.keep_receipts_txn, [item], box.now)  # as the other node does, which does not see the part yet
     box.db.do(lambda conn: conn.exec_driver_sql("UPDATE waiting_receipt SET status = 'orphan'"))
     box.record(outcome(number, ACCEPTED))
     box.db.do(lambda conn: conn.exec_driver_sql("UPDATE waiting_receipt SET status = 'waiting'"))

@@ -69,4 +69,4 @@ def test_laws(current: M, parts: list[P], missing: int, returned: bool, later: b
 
 
 def test_final_parts_are_taken_or_rejected() -> None:
-    assert TAKEN | {P.REJECTED} >= PART_FINAL
+    assert {*TAKEN, P.REJECTED} >= set(PART_FINAL)
