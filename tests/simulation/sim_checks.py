@@ -1,0 +1,326 @@
+"""The judgement after a run: the operators' record against the agencies' history against the store.
+
+Nothing here asks the gateway what it thinks: the store is read as an auditor would, with SQL.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TextIO
+
+from sim_agency import ENDED, SimDossier, Snapshot
+from sim_history import History
+from sim_operator import Submit
+from sim_world import CLOCK_ERROR_S, SETTLE_S, World
+
+from gateway.clock import VIETNAM
+from gateway.dossiers.phone import judge_phone
+
+FINAL = frozenset({"delivered", "undelivered", "expired", "rejected", "cancelled", "blocked"})
+#: states of charge rows in which nothing more is awaited
+SETTLED = frozenset({"charged", "not_charged", "refunded", "insufficient_balance", "unknown"})
+#: How long the gateway may be blind to a change in the worst weather: a source that hangs, a process that is away, a lease.
+BLIND_S = 150.0
+KIND_OF = {"ready": "result_ready", "supplement": "supplement_needed"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one seed."""
+
+    seed: int
+    violations: tuple[str, ...]
+    counts: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+
+    def report(self) -> str:
+        """For people: verdict, counts, and how to see it again."""
+        counts = "  ".join(f"{name} {number}" for name, number in self.counts.items())
+        if not self.violations:
+            return f"seed {self.seed}: all invariants hold. {counts}  history {self.digest}"
+        shown = "\n".join(f"  {violation}" for violation in self.violations[:12])
+        more = f"\n  … and {len(self.violations) - 12} more" if len(self.violations) > 12 else ""
+        return (
+            f"seed {self.seed}: {len(self.violations)} violations. {counts}\n{shown}{more}\n"
+            f"replay: python tests/simulation/run.py --seed {self.seed} --verbose"
+        )
+
+
+def play(seed: int, echo: TextIO | None = None) -> Result:
+    """Run one seed and judge it."""
+    gc_was = gc.isenabled()
+    gc.disable()  # finalisers of dead processes' coroutines would run at moments that no seed decides
+    try:
+        world = World(seed, echo)
+        world.run()
+        _Judge(world).judge()
+        result = Result(seed, tuple(world.violations), _counts(world), world.history.digest())
+        world.disk.close()
+        for agency in world.agencies:
+            agency.server.engine.dispose()
+        return result
+    finally:
+        if gc_was:
+            gc.enable()
+
+
+def history_of(seed: int) -> History:
+    """The history of one seed."""
+    world = World(seed)
+    world.run()
+    return world.history
+
+
+def _counts(world: World) -> dict[str, int]:
+    states = Counter(row.state for row in world.disk.rows("SELECT state FROM message"))
+    return {
+        "dossiers": sum(len(agency.dossiers) for agency in world.agencies),
+        "messages": sum(states.values()),
+        "submits": world.wire.submits,
+        "queries": len(world.queries),
+        "crashes": world.crashes,
+        "lives": world.lives,
+        "possible_duplicates": world.disk.rows("SELECT count(*) AS n FROM message WHERE possible_duplicate")[0].n,
+    }
+
+
+class _Judge:
+    """One look at one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.messages = {row.id: row for row in world.disk.rows("SELECT * FROM message")}
+        self.accepted: dict[int, list[Submit]] = defaultdict(list)
+        self.strangers: list[Submit] = []
+        by_address: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        for row in self.messages.values():
+            by_address[(row.destination_addr, row.source_addr)].append(row)
+        for operator in world.operators.values():
+            for submit in operator.submits:
+                if submit.status == 0:
+                    self._attribute(submit, by_address[(submit.destination, submit.source)])
+
+    def _attribute(self, submit: Submit, candidates: list[Any]) -> None:
+        """Whose message a submit was: by its text, since a reference is the gateway's own word."""
+        fitting = [row for row in candidates if submit.text in row.text]
+        if submit.reference is not None:
+            fitting = [row for row in fitting if row.id & 0xFFF == submit.reference >> 4]
+        if not fitting:
+            self.strangers.append(submit)
+            return
+        # The same text twice to one number: the one that has fewer of this part so far.
+        row = min(fitting, key=lambda row: sum(other.part == submit.part for other in self.accepted[row.id]))
+        self.accepted[row.id].append(submit)
+
+    def judge(self) -> None:
+        self._program_faults()
+        self._every_message_ends()
+        self._nothing_lost_nothing_doubled()
+        self._queries()
+        self._charges()
+        for agency in self.world.agencies:
+            for dossier in agency.dossiers.values():
+                self._dossier(dossier)
+
+    def _violated(self, invariant: str, what: str) -> None:
+        self.world.violated(invariant, what)
+
+    def _program_faults(self) -> None:
+        for fault in self.world.history.faults_logged:
+            self._violated("no fault of the program", fault)
+        for node in self.world.nodes:
+            if node.life is None or node.life.dead:
+                self._violated("the daemon runs", f"{node.name} is not up after the settle time")
+
+    # -- 7, 3, 2 ------------------------------------------------------------------------------------------------
+
+    def _every_message_ends(self) -> None:
+        for row in self.messages.values():
+            if row.state not in FINAL:
+                self._violated("every message ends (7)", f"{_name(row)} is still {row.state} ({row.reason}) since {row.state_at}")
+            elif row.state != "delivered" and not row.reason:
+                self._violated("with a reason (7)", f"{_name(row)} is {row.state} without one")
+
+    def _nothing_lost_nothing_doubled(self) -> None:
+        for submit in self.strangers:
+            self._violated("nothing that is not in the store", f"{submit.operator} took {submit.text!r} to nobody's message")
+        doubled = 0
+        for row in self.messages.values():
+            parts = Counter(submit.part for submit in self.accepted[row.id])
+            if row.state in ("delivered",) and len(parts) < row.parts:
+                self._violated("nothing lost", f"{_name(row)} is {row.state}, the operator has {len(parts)} of {row.parts} parts")
+            if row.state in ("cancelled", "blocked") and parts:
+                self._violated("cancelled ones never leave", f"{_name(row)} is {row.state} and the operator has it")
+            if row.state == "expired" and row.reason == "validity" and len(parts) == row.parts and not row.possible_duplicate:
+                self._violated("expired before it left", f"{_name(row)} and the operator has it")
+            most = max(parts.values(), default=0)
+            if most > 1:
+                doubled += sum(parts.values()) - len(parts)
+                if not row.possible_duplicate:
+                    self._violated("doubled only what is marked (3)", f"{_name(row)} was taken {most} times, not marked")
+                if most > 2:
+                    self._violated("resent once (3)", f"{_name(row)} was taken {most} times")
+        if not self.world.stormy and doubled:
+            self._violated("nothing doubled in fair weather", f"{doubled} parts")
+
+    # -- 8 ------------------------------------------------------------------------------------------------------
+
+    def _queries(self) -> None:
+        rows = self.world.disk.rows("SELECT * FROM mo")
+        by_key: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        for row in rows:
+            by_key[(row.route, row.smsc_message_id)].append(row)
+        for query in self.world.queries:
+            found = by_key.pop((query.operator, query.outgoing.key), [])
+            what = f"{query.outgoing.key} of {query.operator} ({query.text!r})"
+            if 0 not in query.outgoing.answers:
+                if len(self.world.nodes) == 1:
+                    self._violated("every query is taken", f"{what}: {query.outgoing.answers} after {query.outgoing.tries} tries")
+                continue
+            if len(found) != 1:
+                self._violated("one record per MO (8)", f"{what} has {len(found)}")
+                continue
+            self._reply(found[0], what)
+        for key in by_key:
+            self._violated("no MO that nobody sent", str(key))
+
+    def _reply(self, mo: Any, what: str) -> None:
+        replies = [row for row in self.messages.values() if row.mo_id == mo.id]
+        if mo.state == "ignored":
+            if replies or not mo.reason:
+                self._violated("an ignored MO has no reply and a reason", what)
+            return
+        if mo.state != "replied" or len(replies) != 1:
+            self._violated("one reply per MO (8)", f"{what} is {mo.state} with {len(replies)} replies")
+            return
+        taken = self.accepted[replies[0].id]
+        if len(taken) > 1:
+            self._violated("one reply per MO (8)", f"{what}: the operator took {len(taken)} replies")
+
+    def _charges(self) -> None:
+        charges = {row.mo_id: row for row in self.world.disk.rows("SELECT * FROM charge")}
+        for mo in self.world.disk.rows("SELECT id FROM mo"):
+            charge = charges.pop(mo.id, None)
+            if charge is None:
+                self._violated("one charge per MO (8)", f"MO {mo.id} has no ledger row")
+                continue
+            if charge.state not in SETTLED:
+                self._violated("every charge ends (8)", f"MO {mo.id} is still {charge.state}")
+            taken = [s for row in self.messages.values() if row.mo_id == mo.id for s in self.accepted[row.id]]
+            told = {submit.service_type for submit in taken}
+            if charge.state == "charged" and "1" not in told:
+                self._violated("charged only as told (8)", f"MO {mo.id} is charged, the operator was told {told or 'nothing'}")
+            if charge.state in ("not_charged", "refunded") and "1" in told:
+                self._violated("the ledger knows (8)", f"MO {mo.id} is {charge.state} ({charge.reason}), the operator charged it")
+
+    # -- 1 and the domain's rules -------------------------------------------------------------------------------
+
+    def _dossier(self, dossier: SimDossier) -> None:
+        rows = [row for row in self.messages.values() if (row.source, row.receipt_code) == (dossier.source, dossier.code)]
+        spans = list(_spans(dossier))
+        for state, kind in KIND_OF.items():
+            entries = [span for span in spans if span[0].state == state]
+            of_kind = [row for row in rows if row.kind == kind]
+            self._not_undue(dossier, kind, entries, of_kind)
+            if not rows and not entries:
+                continue
+            self._announced(dossier, kind, entries, of_kind)
+        self._apologies(dossier, [row for row in rows if row.kind == "apology_due_tomorrow"])
+
+    def _not_undue(self, dossier: SimDossier, kind: str, entries: list[Span], rows: list[Any]) -> None:
+        """A notice has an entry into its state; it leaves after the hold, and not long after the state was left."""
+        if len(rows) > sum(1 + len({snap.phone for snap in span[2]}) - 1 for span in entries):
+            self._violated("nothing announced twice (1)", f"{dossier.code}: {len(rows)} {kind}, {len(entries)} entries")
+        for row in rows:
+            for submit in self.accepted[row.id]:
+                seen = [
+                    (first, end)
+                    for first, end, _ in entries
+                    if first.real_s <= submit.at and (end is None or submit.at <= end.real_s + BLIND_S + self.world.hold_s)
+                ]
+                if not seen:
+                    self._violated("no notice that is not due", f"{_name(row)} left at {submit.business}, entries {entries}")
+                elif all(
+                    submit.business < first.at + timedelta(seconds=self.world.hold_s - 2 * CLOCK_ERROR_S)
+                    for first, _ in seen
+                ):
+                    self._violated("the hold", f"{_name(row)} left at {submit.business}")
+                numbers = {
+                    _number(snap.phone) for snap in dossier.history if snap.real_s <= submit.at
+                }
+                if submit.destination not in numbers:
+                    self._violated("to the citizen's number", f"{_name(row)} went elsewhere")
+
+    def _announced(self, dossier: SimDossier, kind: str, entries: list[Span], rows: list[Any]) -> None:
+        """A state that stands long enough was announced, or there is a reason why not."""
+        standing = [span for span in entries if span[1] is None]
+        if not standing:
+            return
+        first, _, snapshots = standing[0]
+        if self.world.reactor.seconds() - snapshots[-1].real_s < SETTLE_S:
+            return
+        if _same_day(dossier, snapshots):
+            return
+        if not rows:
+            self._violated("nothing lost", f"{dossier.source} {dossier.code} is {first.state} since {first.at}, and no {kind} was made")
+
+    def _apologies(self, dossier: SimDossier, rows: list[Any]) -> None:
+        if len({row.occasion for row in rows}) != len(rows):
+            self._violated("nothing announced twice (1)", f"{dossier.code}: two apologies for one date")
+        for row in rows:
+            for submit in self.accepted[row.id]:
+                local = submit.business.astimezone(VIETNAM)
+                slack = timedelta(seconds=CLOCK_ERROR_S)
+                begin = local.replace(hour=17, minute=30, second=0, microsecond=0) - slack
+                if not begin <= local <= local.replace(hour=20, minute=0, second=0, microsecond=0) + slack:
+                    self._violated("the apology's hours", f"{_name(row)} left at {local:%d %H:%M:%S}")
+                tomorrow = (local + timedelta(days=1)).date()
+                recent = [snap for snap in _valid(dossier, submit.at - BLIND_S, submit.at)]
+                if not any(
+                    snap.due_at.astimezone(VIETNAM).date() == tomorrow and snap.state not in ENDED and not snap.clock_stopped
+                    for snap in recent
+                ):
+                    self._violated("apology only for those due tomorrow", f"{_name(row)} left at {local}: {recent}")
+
+
+#: The first snapshot in a state, the one that ended it (None: it stands), and all snapshots within.
+Span = tuple[Snapshot, Snapshot | None, list[Snapshot]]
+
+
+def _spans(dossier: SimDossier) -> Iterator[Span]:
+    first, within = dossier.history[0], [dossier.history[0]]
+    for snapshot in dossier.history[1:]:
+        if snapshot.state == first.state:
+            within.append(snapshot)
+        else:
+            yield first, snapshot, within
+            first, within = snapshot, [snapshot]
+    yield first, None, within
+
+
+def _valid(dossier: SimDossier, since_s: float, until_s: float) -> Iterator[Snapshot]:
+    """What the dossier was at any moment of a stretch of system time."""
+    for snapshot, after in zip(dossier.history, [*dossier.history[1:], None], strict=True):
+        if snapshot.real_s <= until_s and (after is None or after.real_s >= since_s):
+            yield snapshot
+
+
+def _same_day(dossier: SimDossier, snapshots: list[Snapshot]) -> bool:
+    day = dossier.received_at.astimezone(VIETNAM).date()
+    return any(snapshot.due_at.astimezone(VIETNAM).date() == day for snapshot in snapshots)
+
+
+def _number(phone: str) -> str:
+    verdict = judge_phone(phone, None)
+    return (verdict.e164 or "").lstrip("+")
+
+
+def _name(row: Any) -> str:
+    return f"message {row.id} ({row.kind}, {row.source} {row.receipt_code}/{row.occasion})"
+
+
+__all__ = ["Result", "datetime", "history_of", "play"]

@@ -1,0 +1,180 @@
+"""Databases on virtual time: the functions run in order, later, and their results come later still.
+
+As in ``gateway.db``: one writer with group commit, some readers; what a killed process had not committed never happens, and
+what it had committed stays though it never learns of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sim_reactor import Life
+from sqlalchemy.engine import Connection, Engine
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.db import GROUP_LIMIT, Database, _Job, make_engine
+from gateway.errors import StoreError
+from gateway.store import migrate
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """An empty store with the present schema, made once in a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.sqlite3"
+        migrate.upgrade(f"sqlite:///{path}")
+        connection = sqlite3.connect(path)
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            return connection.serialize()
+        finally:
+            connection.close()
+
+
+class Disk:
+    """What survives a crash: the store, and how its server behaves now."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.engine: Engine = make_engine("sqlite://")
+        with self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.deserialize(_migrated())
+        self.write_s = (0.001, 0.006)
+        self.read_s = (0.001, 0.004)
+        self.down = False  # every call fails before it does anything
+        self.torn = 0.0  # share of groups whose commit happens although the answer says it failed
+        self.twice = 0.1  # share of groups that are rolled back and run again
+        self.on_fault: Callable[[str], None] = lambda fault: None
+
+    def look_at(self, results: list[tuple[_Job, object]]) -> None:
+        """An error of the database that nobody simulated is a fault of the program."""
+        for job, result in results:
+            if isinstance(result, Failure) and result.check(StoreError):
+                self.on_fault(f"{job.desc}: {result.getErrorMessage()}")
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """What stands in the store now, seen from outside."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(sa.text(query), values))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class _Again(Exception):
+    """Roll back, and run once more."""
+
+
+class SimDatabase(Database):
+    """One process's way to the store."""
+
+    def __init__(self, life: Life, disk: Disk) -> None:
+        super().__init__(life, "", engine=disk.engine, threads=False)
+        self._life, self._disk = life, disk
+        self._waiting: list[_Job] = []
+        self._busy = False
+
+    def _enqueue(self, jobs: Any, desc: str, run: Callable[[Connection], Any]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        if self._life.dead:
+            return done
+        if self._closed:
+            done.errback(StoreError(f"{desc}: the database is closed. The daemon is stopping"))
+            return done
+        self._depth += 1
+        job = _Job(desc, run, done)
+        if jobs is self._writes:
+            self._waiting.append(job)
+            if not self._busy:
+                self._begin_group()
+        else:
+            self._life.callLater(self._disk.rng.uniform(*self._disk.read_s), self._read, job)
+        return done
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """The engine is the disk's."""
+        self._closed = True
+
+    def _begin_group(self) -> None:
+        self._busy = True
+        self._life.callLater(self._disk.rng.uniform(*self._disk.write_s), self._write)
+
+    def _write(self) -> None:
+        group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
+        disk = self._disk
+        if disk.down:
+            results = [(job, _away(job)) for job in group]
+        else:
+            if disk.rng.random() < disk.twice:
+                self._run_in_vain(group)
+            results = self._run_group(group)
+            disk.look_at(results)
+            if disk.torn and disk.rng.random() < disk.torn:
+                results = [(job, _away(job)) for job in group]
+        self._life.callLater(disk.rng.uniform(0.0001, 0.001), self._fire, results)
+        self._busy = False
+        if self._waiting:
+            self._begin_group()
+
+    def _run_in_vain(self, group: list[_Job]) -> None:
+        try:
+            with self._begin(write=True) as connection:
+                for job in group:
+                    job.run(connection)
+                raise _Again
+        except Exception:  # noqa: BLE001 - it does not count: the group runs again
+            return
+
+    def _read(self, job: _Job) -> None:
+        result = _away(job) if self._disk.down else self._run_one(job, write=False)
+        if not self._disk.down:
+            self._disk.look_at([(job, result)])
+        self._life.callLater(0, self._fire, [(job, result)])
+
+
+def _away(job: _Job) -> Failure:
+    return Failure(StoreError(f"{job.desc}: the store is away (simulated)"))
+
+
+class Server:
+    """One agency's database server: what it holds and how it behaves."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.engine = make_engine("sqlite://")
+        self.delay_s = (0.002, 0.03)
+        self.down = False
+
+
+class SimSourceDatabase(Database):
+    """A source's way to its agency's database."""
+
+    def __init__(self, life: Life, server: Server) -> None:
+        super().__init__(life, "", engine=server.engine, threads=False)
+        self._life, self._server = life, server
+
+    def _enqueue(self, jobs: Any, desc: str, run: Callable[[Connection], Any]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        if not self._life.dead:
+            self._depth += 1
+            job = _Job(desc, run, done)
+            self._life.callLater(self._server.rng.uniform(*self._server.delay_s), self._look, job)
+        return done
+
+    def _look(self, job: _Job) -> None:
+        result = _away(job) if self._server.down else self._run_one(job, write=False)
+        self._depth -= 1
+        if not job.done.called:  # given up meanwhile
+            job.done.callback(result)
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """The engine is the server's."""
