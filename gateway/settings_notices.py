@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, time
 from functools import lru_cache
 from typing import Any, Literal
@@ -55,6 +56,28 @@ class AgencySettings(Settings):
                 if one.on(later) and other.on(later):
                     raise ValueError(f"names: '{one.name}' and '{other.name}' both hold on {later}")
         return self
+
+
+#: Successions that are followed: a ward of 2025 may be merged again, and a circle must end somewhere.
+_SUCCESSIONS = 5
+
+
+def in_charge(agencies: Mapping[str, AgencySettings], code: str, day: date) -> AgencySettings | None:
+    """The settings that count for an agency's dossiers on a day: its own, or its successor's. None: it is not listed."""
+    agency = agencies.get(code)
+    for _ in range(_SUCCESSIONS):
+        if agency is None or agency.succeeded_by is None or day < agency.succeeded_by.start:
+            break
+        agency = agencies.get(agency.succeeded_by.agency, agency.model_copy(update={"succeeded_by": None}))
+    return agency
+
+
+def agency_name(agencies: Mapping[str, AgencySettings], code: str, in_view: str, day: date) -> str:
+    """The name of an agency as the texts show it on a day; ``in_view`` where the configuration has none."""
+    agency = in_charge(agencies, code, day)
+    if agency is None:
+        return in_view
+    return next((dated.name for dated in agency.names if dated.on(day)), agency.name) or in_view
 
 
 class NightSettings(Settings):
@@ -163,7 +186,10 @@ class RuleSet(Settings):
     agencies_default_active: bool | None = None
     online: OnlineSettings | None = None
     supervision: SupervisionSettings | None = None
-    apology: ApologySettings | None = None
+    apology: ApologySettings | None = Field(
+        None,
+        description="all but `at` and `until`, which are those under notices.apology: the job's hour does not change",
+    )
 
     def on(self, day: date) -> bool:
         return self.start <= day and (self.end is None or day <= self.end)

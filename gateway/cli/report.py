@@ -68,7 +68,7 @@ def _scope(start: str, end: str | None, agency: str | None, procedure: str | Non
 def _day(option: str, text: str) -> date:
     for form in ("%Y-%m-%d", "%d/%m/%Y"):
         try:
-            return datetime.strptime(text, form).date()
+            return datetime.strptime(text, form).replace(tzinfo=VIETNAM).date()
         except ValueError:
             continue
     raise click.UsageError(f"{option}: '{text}' is no day. Write 2026-03-01 or 01/03/2026")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 
 from gateway.cli import cli, load_or_exit
 from gateway.cli.tables import FORMATS, Column, write
+from gateway.clock import VIETNAM
 from gateway.errors import TemplateError
 from gateway.settings import GatewaySettings, NoticeSettings
 from gateway.templates import forms
@@ -90,7 +91,7 @@ def templates_lint(config_path: Path | None, directory: Path | None, at_text: st
     Exit status 1 when there are faults.
     """
     try:
-        day = date.fromisoformat(at_text) if at_text else date.today()
+        day = date.fromisoformat(at_text) if at_text else datetime.now(VIETNAM).date()
     except ValueError as error:
         raise click.UsageError(f"--at: '{at_text}' is no day. Write 2026-03-01") from error
     settings = load_or_exit(config_path) if config_path else None

@@ -101,12 +101,39 @@ COLUMNS: tuple[Column, ...] = (
     _optional("supplement_no", ColumnType.NUMBER, "number of the present supplement request, from 1", "1"),
     _optional("supplement_components", ColumnType.TEXT, "papers that the request asks for, ';' between", "CCCD; Đơn"),
     _optional("supplement_signed", ColumnType.BOOLEAN, "true when the request has a digitally signed file", "true"),
+    _optional(
+        "supplement_released_no",
+        ColumnType.NUMBER,
+        "number of the last supplement request that a supervisor has released after a violation",
+        "2",
+    ),
+    _optional(
+        "originals_wanted",
+        ColumnType.BOOLEAN,
+        "true while the clock is stopped for paper originals of an online file",
+        "0",
+    ),
+    _optional(
+        "payment_requested",
+        ColumnType.BOOLEAN,
+        "true once a financial obligation was notified, before the clock stops",
+        "0",
+    ),
 )
 
 BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 REQUIRED: tuple[str, ...] = tuple(column.name for column in COLUMNS if column.presence is Presence.REQUIRED)
 #: Optional columns that have no field of their own in ``model.Dossier``: they travel in its ``extra``.
-EXTRA: tuple[str, ...] = ("channel", "reason", "supplement_no", "supplement_components", "supplement_signed")
+EXTRA: tuple[str, ...] = (
+    "channel",
+    "reason",
+    "supplement_no",
+    "supplement_components",
+    "supplement_signed",
+    "supplement_released_no",
+    "originals_wanted",
+    "payment_requested",
+)
 
 
 def mapping_faults(source: str, mapping: Mapping[str, str]) -> list[ConfigError]:

@@ -58,6 +58,19 @@ HUE_2024: dict[str, DossierState] = {
     "Trả kết quả": S.RESULT_READY,
 }
 
+#: Cổng Dịch vụ công of Điện Biên (letter of UBND huyện Tuần Giáo, 2019-09-20): the slips of Thông tư 01/2018 by their names.
+DIEN_BIEN_2019: dict[str, DossierState] = {
+    "Chờ tiếp nhận": S.REGISTERED,
+    "Đã tiếp nhận": S.RECEIVED,
+    "Đang giải quyết": S.PROCESSING,
+    "Yêu cầu bổ sung, hoàn thiện hồ sơ": S.AWAITING_SUPPLEMENT,
+    "Hướng dẫn bổ sung, hoàn thiện hồ sơ": S.REGISTERED,  # an online file, before it is accepted
+    "Từ chối nhận hồ sơ": S.NOT_ACCEPTED,
+    "Từ chối giải quyết hồ sơ": S.NOT_ACCEPTED,
+    "Trả kết quả": S.RESULT_READY,
+    "Đã trả kết quả": S.RETURNED,
+}
+
 #: dossierStatus of OpenCPS v2 (DossierTerm.java).
 OPENCPS: dict[str, DossierState] = {
     "new": S.REGISTERED,
@@ -74,12 +87,28 @@ OPENCPS: dict[str, DossierState] = {
     "unresolved": S.STOPPED,
     "cancelled": S.WITHDRAWN,
     "done": S.RETURNED,
+    # dossierStatusText, which views like to show in place of the constants
+    "mới đăng ký": S.REGISTERED,
+    "chờ tiếp nhận": S.REGISTERED,
+    "đang xử lý": S.PROCESSING,
+    "liên thông": S.PROCESSING,
+    "chờ bổ sung": S.AWAITING_SUPPLEMENT,
+    "tạm dừng": S.PROCESSING,
+    "yêu cầu sửa đổi": S.PROCESSING,
+    "yêu cầu hủy/rút": S.PROCESSING,
+    "chờ trả kết quả": S.RESULT_READY,
+    "chuyển bưu chính": S.RESULT_READY,
+    "từ chối": S.NOT_ACCEPTED,
+    "không giải quyết": S.STOPPED,
+    "đã hủy": S.WITHDRAWN,
+    "hoàn thành": S.RETURNED,
 }
 
 PROFILES: dict[str, dict[str, DossierState]] = {
     "national": NATIONAL,
     "khanh_hoa_2017": KHANH_HOA_2017,
     "hue_2024": HUE_2024,
+    "dien_bien_2019": DIEN_BIEN_2019,
     "opencps": OPENCPS,
 }
 

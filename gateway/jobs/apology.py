@@ -82,7 +82,7 @@ class Apology:
         await self._refresh()
         today = vietnam_day(scheduled_for)
         totals = _Totals()
-        for day in due_days(today, self._book.notices.apology.horizon, self._calendar):
+        for day in due_days(today, self._book.on(scheduled_for).apology.horizon, self._calendar):
             await self._apologise(day, scheduled_for, totals)
         return totals.line()
 

@@ -13,6 +13,7 @@ from gateway.errors import RoutingError, TemplateError
 from gateway.jobs.calendar import vietnam_day
 from gateway.model import Dossier, MessageState, NewMessage
 from gateway.settings import AgencySettings, NoticeSettings
+from gateway.settings_notices import agency_name
 from gateway.store.decisions import NoticePlan
 
 #: Replies come first (priority 0): their citizens wait.
@@ -44,9 +45,14 @@ class RenderedText(Protocol):
     @property
     def parts(self) -> int: ...
 
+    @property
+    def version(self) -> str: ...  # of the text: a common one has its own
+
 
 class TemplateRegistry(Protocol):
     """What the composer needs of ``gateway.templates.registry.Registry``."""
+
+    def version_for(self, template_id: str, version: str, day: date) -> str: ...
 
     def render(
         self,
@@ -54,7 +60,7 @@ class TemplateRegistry(Protocol):
         version: str,
         values: Mapping[str, str],
         accents: Literal["fold", "keep"] = "fold",
-        max_parts: int = 3,
+        max_parts: int = 4,
     ) -> RenderedText: ...
 
 
@@ -81,17 +87,22 @@ class Composer:
     def __call__(self, dossier: Dossier, plan: NoticePlan, ported_to: str | None = None) -> NewMessage:
         """The message of a plan; REJECTED when the number, the text or the way to the operator does not do."""
         recorded_at = dossier.phone_recorded_at or (vietnam_day(dossier.received_at) if dossier.received_at else None)
-        verdict = self._judge_phone(dossier.phone_raw or None, recorded_at)
+        if plan.number:  # an agency's contact, as configured today
+            verdict = self._judge_phone(plan.number, None)
+        else:
+            verdict = self._judge_phone(dossier.phone_raw or None, recorded_at)
         if verdict.e164 is None:
             return self._rejected(dossier, plan, f"phone:{verdict.reason or 'UNKNOWN'}")
         number = verdict.e164.removeprefix("+")
+        day = vietnam_day(plan.not_before)
+        settings = self._settings.on(day)
         try:
             rendered = self._registry.render(
                 plan.kind.value,
-                self._settings.template_version,
-                self.values(dossier),
-                self._settings.accents,
-                self._settings.max_parts,
+                self._registry.version_for(plan.kind.value, settings.template_version, day),
+                self.values(dossier, day) | dict(plan.values),
+                settings.accents,
+                settings.max_parts,
             )
             route = self._route(verdict.operator or "", ported_to)
         except TemplateError as error:
@@ -100,22 +111,18 @@ class Composer:
             return self._rejected(dossier, plan, f"route:{verdict.operator or 'unknown'}")
         return self._message(dossier, plan, plan.state, plan.reason, rendered, number, route)
 
-    def values(self, dossier: Dossier) -> dict[str, str]:
+    def values(self, dossier: Dossier, day: date) -> dict[str, str]:
         """What the texts' placeholders stand for. No name, no number: the texts hold no personal data."""
         extra = dict(dossier.extra)
         return {
             "Mã số biên nhận": dossier.receipt_code,
             "Mã số hồ sơ": dossier.receipt_code,
-            "Tên cơ quan": self._agency_name(dossier),
+            "Tên cơ quan": agency_name(self._agencies, dossier.agency_code, dossier.agency_name, day),
             "Ngày hẹn trả": vietnam_date(dossier.due_at),
             "Tên thủ tục": dossier.procedure_name,
             "Lý do": extra.get("reason", ""),
             "Thành phần hồ sơ": extra.get("supplement_components", ""),
         }
-
-    def _agency_name(self, dossier: Dossier) -> str:
-        agency = self._agencies.get(dossier.agency_code)
-        return agency.name if agency is not None and agency.name else dossier.agency_name
 
     def _rejected(self, dossier: Dossier, plan: NoticePlan, reason: str) -> NewMessage:
         return self._message(dossier, plan, MessageState.REJECTED, reason, None, "", "")
@@ -138,7 +145,9 @@ class Composer:
             state=state,
             reason=reason,
             template_id=plan.kind.value,
-            template_version=self._settings.template_version,
+            template_version=rendered.version
+            if rendered
+            else self._settings.on(vietnam_day(plan.not_before)).template_version,
             text=rendered.text if rendered else "",
             coding=rendered.coding if rendered else "gsm7",
             parts=rendered.parts if rendered else 0,
@@ -149,7 +158,9 @@ class Composer:
             not_before=plan.not_before,
             expires_at=plan.expires_at,
             agency_code=dossier.agency_code,
-            agency_name=self._agency_name(dossier),
+            agency_name=agency_name(
+                self._agencies, dossier.agency_code, dossier.agency_name, vietnam_day(plan.not_before)
+            ),
             procedure_code=dossier.procedure_code,
         )
 

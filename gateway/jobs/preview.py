@@ -128,7 +128,7 @@ class Previewer:
         _, infos = self._known(name, [item.dossier.receipt_code for item in entered])
         for item in entered:
             code = item.dossier.receipt_code
-            kind = called_for(item.dossier, self._book.on(at).enabled)
+            kind = called_for(item.dossier, self._book.on(at))
             if kind is None or code in changed or any(info.kind is kind for info in infos.get(code, ())):
                 continue
             decision = decide(None, item.dossier, (), self._book, Moment(at, announce_from, first_read=False))
@@ -186,7 +186,7 @@ class Previewer:
 
     def _apologies(self, name: str, changed: Mapping[str, Dossier]) -> None:
         evening = apology_evening(self._result.at, self._book)
-        horizon = self._book.notices.apology.horizon
+        horizon = self._book.on(evening).apology.horizon
         for due in due_days(vietnam_day(evening), horizon, self._calendar):
             for item, told in self._due(name, due, changed):
                 plan = decide_apology(item, due, self._book, evening)
@@ -306,6 +306,7 @@ WHY: dict[MessageKind, str] = {
     MessageKind.ORIGINALS_WANTED: "the clock is stopped for paper originals",
     MessageKind.RESULT_BY_POST: "the result goes by the post",
     MessageKind.RECEIPT_ISSUED: "the dossier was received",
+    MessageKind.SUPERVISION_NOTICE: "a supplement request broke the rules",
 }
 
 #: Why a notice is not made, in words; reasons with a colon (phone:, route:, template:) say it themselves.
@@ -314,6 +315,7 @@ WHY_NOT: dict[str, str] = {
     "by_post": "the result goes by the post: nobody is asked to come (notices.enabled: result_by_post tells it)",
     "history": "it happened before announcing began (sources.NAME.announce_from)",
     "agency_inactive": "the agency is not activated on this day (agencies.CODE.active_from)",
+    "reason_missing": "the view gives no reason, and the notice must state one (notices.online.require_reason)",
     "same_day": "received and due on one day (notices.same_day_exempt)",
     "repeated_entry": "announced already, and away for too short a time (notices.reannounce_after_s)",
     "clock_stopped": "the clock is stopped: it cannot be late (notices.apology.include_clock_stopped)",

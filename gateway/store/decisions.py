@@ -31,6 +31,17 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SupplementRequest:
+    """A supplement request of a dossier, as far as supervision compares it."""
+
+    number: int  # from 1
+    reason: str  # normalised
+    components: tuple[str, ...]  # normalised, sorted
+    signed: bool
+    violations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StoredDossier:
     """A dossier as the poller last saw it."""
 
@@ -43,6 +54,7 @@ class StoredDossier:
     supplement_entries: int = 0
     result_left_at: datetime | None = None  # business time
     supplement_left_at: datetime | None = None
+    requests: tuple[SupplementRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +74,12 @@ class NoticePlan:
 
     kind: MessageKind
     occasion: str
-    state: MessageState  # HELD or QUEUED, when the number and the text allow
-    reason: str  # "hold", "night" or ""
+    state: MessageState  # HELD or QUEUED, when the number and the text allow; BLOCKED by supervision
+    reason: str  # "hold", "night", "supervision" or ""
     not_before: datetime  # business time
     expires_at: datetime | None  # business time
+    number: str = ""  # to whom instead of the dossier's number: an agency's contact
+    values: tuple[tuple[str, str], ...] = ()  # further values for the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class ConflictKind(StrEnum):
     CONTRADICTED_AFTER_SENDING = "contradicted_after_sending"
     REPEATED_ENTRY = "repeated_entry"
     STATUS_CONTRADICTS_STEP = "status_contradicts_step"
+    CLOCK_STOPPED_FIRST = "clock_stopped_first"  # for a payment of which nobody had been told (F32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,9 @@ class Decision:
     supplement_entries: int = 0
     result_left_at: datetime | None = None
     supplement_left_at: datetime | None = None
+    requests: tuple[SupplementRequest, ...] = ()
+    violation: SupplementRequest | None = None  # to be recorded
+    released_no: int = 0  # violations up to this request are released
     notices: tuple[NoticePlan, ...] = ()
     cancels: tuple[Cancel, ...] = ()
     conflicts: tuple[Conflict, ...] = ()

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 
 from gateway.clock import VIETNAM
 from gateway.model import Dossier, DossierState
-from gateway.store.decisions import Decision, SourceRow, StoredDossier
+from gateway.store.decisions import Decision, SourceRow, StoredDossier, SupplementRequest
 from gateway.store.schema import dossier
 
 
@@ -50,7 +50,26 @@ def to_row(row: SourceRow, decision: Decision, now: datetime) -> dict[str, Any]:
         "supplement_entries": decision.supplement_entries,
         "result_left_at": decision.result_left_at,
         "supplement_left_at": decision.supplement_left_at,
+        "requests": requests_text(decision.requests),
     }
+
+
+def requests_text(requests: tuple[SupplementRequest, ...]) -> str:
+    """Supplement requests as they are stored."""
+    if not requests:
+        return ""
+    return json.dumps(
+        [[item.number, item.reason, item.components, item.signed, item.violations] for item in requests],
+        ensure_ascii=False,
+    )
+
+
+def requests_of(text: str) -> tuple[SupplementRequest, ...]:
+    """The same back."""
+    return tuple(
+        SupplementRequest(number, reason, tuple(components), signed, tuple(violations))
+        for number, reason, components, signed, violations in json.loads(text)
+    )
 
 
 _KEY = ("source", "receipt_code")
@@ -99,4 +118,5 @@ def from_row(row: Row[Any]) -> StoredDossier:
         supplement_entries=row.supplement_entries,
         result_left_at=row.result_left_at,
         supplement_left_at=row.supplement_left_at,
+        requests=requests_of(row.requests) if row.requests else (),
     )

@@ -24,6 +24,7 @@ from gateway.store.decisions import (
     Conflict,
     ConflictKind,
     Decide,
+    Decision,
     NoticeInfo,
     NoticePlan,
     Skip,
@@ -33,7 +34,7 @@ from gateway.store.decisions import (
 from gateway.store.dossier_rows import UPDATE, from_row, to_row
 from gateway.store.outbox import cancel_notices_txn, insert_messages_txn
 from gateway.store.portability import ported_routes_txn
-from gateway.store.schema import bad_row, dossier, message, source_cursor, state_conflict
+from gateway.store.schema import bad_row, dossier, message, source_cursor, state_conflict, supplement_violation
 
 T = TypeVar("T")
 
@@ -145,6 +146,8 @@ def _apply_chunk(
             conflicts += _cancel_txn(conn, new, cancel, infos.get(code, ()), now, applied)
         conflicts += [_conflict_row(new, conflict, now) for conflict in decision.conflicts]
         planned += [(new, plan) for plan in decision.notices]
+        if decision.violation is not None or (decision.released_no and decision.requests):
+            _supervise_txn(conn, new, decision, now)
         applied.skipped.update((skip.kind, skip.reason) for skip in decision.skips)
     if new_rows:
         conn.execute(sa.insert(dossier), new_rows)
@@ -156,6 +159,27 @@ def _apply_chunk(
     applied.added += len(new_rows)
     applied.changed += len(changed_rows)
     applied.conflicts += len(conflicts)
+
+
+def _supervise_txn(conn: Connection, new: Dossier, decision: Decision, now: datetime) -> None:
+    """Record a violation of the rules for supplement requests, and those that a supervisor has released."""
+    table = supplement_violation
+    mine = (table.c.source == new.source, table.c.receipt_code == new.receipt_code)
+    found = decision.violation
+    if found is not None:
+        what, told = ", ".join(found.violations), sum(bool(plan.number) for plan in decision.notices)
+        values = {"what": what, "detail": dict(new.extra).get("reason", "")[:300], "at": now, "told": told}
+        known = conn.execute(sa.update(table).where(*mine, table.c.request_no == found.number).values(**values))
+        if not known.rowcount:
+            row = {"source": new.source, "receipt_code": new.receipt_code, "request_no": found.number}
+            codes = {"agency_code": new.agency_code, "procedure_code": new.procedure_code}
+            conn.execute(sa.insert(table).values(**row, **codes, **values))
+    if decision.released_no:
+        conn.execute(
+            sa.update(table)
+            .where(*mine, table.c.request_no <= decision.released_no, table.c.released_at.is_(None))
+            .values(released_at=now)
+        )
 
 
 def _announce_txn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from gateway.errors import TemplateError
@@ -131,6 +132,6 @@ def _gaps(registry: Registry) -> Iterator[Remark]:
         by_id.setdefault(template.id, []).append(template)
     for found in by_id.values():
         ordered = sorted(found, key=lambda template: template.valid_from)
-        for one, following in zip(ordered, ordered[1:], strict=False):
+        for one, following in pairwise(ordered):
             if one.valid_to is not None and (following.valid_from - one.valid_to).days > 1:
                 yield Remark(True, f"{one.id} has no text between {one.valid_to} and {following.valid_from}")

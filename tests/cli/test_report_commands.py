@@ -6,7 +6,7 @@ import csv
 import getpass
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def fill(url: str) -> None:
         a_row("1", finished_at=NOW, state="result_ready"),
         a_row("2", finished_at=NOW, state="returned", phone_raw="02583822382"),
         a_row("3", state="result_ready", phone_raw=""),  # the view does not say when
-        a_row("4", phone_raw="0582123456", phone_recorded_at=datetime(2020, 1, 1).date()),
+        a_row("4", phone_raw="0582123456", phone_recorded_at=date(2020, 1, 1)),
         a_row(
             "5", agency_code="NT", agency_name="Nha Trang", procedure_code="2.1", finished_at=NOW, phone_raw="0905 123"
         ),

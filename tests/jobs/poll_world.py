@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -47,10 +47,14 @@ class Text:
     text: str
     coding: str = "gsm7"
     parts: int = 1
+    version: str = "rollout_2017"
 
 
 class Texts:
     """A registry that says what it was asked for."""
+
+    def version_for(self, template_id: str, version: str, day: date) -> str:
+        return version
 
     def render(
         self,

@@ -140,7 +140,7 @@ class TestValues:
         with pytest.raises(TemplateError, match="takes 2 parts, 1 are allowed"):
             REGISTRY.render("apology_due_tomorrow", ROLLOUT, VALUES, "fold", 1)
         with pytest.raises(TemplateError, match="takes 4 parts, 3 are allowed"):
-            REGISTRY.render("apology_due_tomorrow", ROLLOUT, VALUES, "keep")
+            REGISTRY.render("apology_due_tomorrow", ROLLOUT, VALUES, "keep", 3)
 
 
 class TestShortening:
