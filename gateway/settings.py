@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gateway import shipped
 from gateway.errors import ConfigError
-from gateway.model import ChargeDecision, DossierState
+from gateway.model import ChargeDecision, DossierState, ReplyKind
 from gateway.settings_base import Secret, Settings
 from gateway.settings_notices import AgencySettings as AgencySettings
 from gateway.settings_notices import ApologySettings as ApologySettings
@@ -284,6 +284,11 @@ class QueryServiceSettings(Settings):
         5.0, gt=0, description="the shortest deadline that operators set; then the temporary-failure reply"
     )
 
+    templates: dict[ReplyKind, str] = Field(
+        default_factory=dict,
+        description="answer → template, where this service has words of its own: mo_reply_unknown_code: my_unknown_code",
+    )
+
     @field_validator("national_code")
     @classmethod
     def _compiles(cls, value: str) -> str:
@@ -455,11 +460,37 @@ class ChargingSettings(Settings):
         return shipped.laid_over("profiles", value)
 
 
+class ForwardSettings(Settings):
+    """Where texts for other services on our shortcodes go: a webhook, or an operator's SMSC."""
+
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[\x21-\x7e]+$",
+        description="gets each text as JSON by POST (id, operator, from, to, text, smsc_message_id, received_at, attempt), at "
+        "least once, until it answers 2xx; the id tells repetitions",
+    )
+    token: Secret = Field("", description="sent to url as 'Authorization: Bearer …'")
+    operator: str | None = Field(
+        None, description="gets each text as submit_sm from the citizen's number, by its binds"
+    )
+    timeout_s: float = Field(5.0, gt=0, le=60, description="for one POST, from the connection to the end of the answer")
+    attempts: int = Field(8, ge=1, le=50, description="then the text is given up, with an error in the log")
+    retry_s: float = Field(10.0, gt=0, description="wait after the first attempt; it doubles with each")
+
+    @model_validator(mode="after")
+    def _one_target(self) -> ForwardSettings:
+        if (self.url is None) == (self.operator is None):
+            raise ValueError("write either 'url' or 'operator'")
+        return self
+
+
 class QuerySettings(Settings):
     services: tuple[QueryServiceSettings, ...] = Field(default_factory=lambda: (QueryServiceSettings(),))
-    foreign_keywords: Literal["answer", "ignore"] = Field(
-        "answer", description="answer: the bad-syntax reply; ignore: the shortcode's other services answer"
+    foreign_keywords: Literal["answer", "ignore", "forward"] = Field(
+        "answer",
+        description="answer: the bad-syntax reply; ignore: the shortcode's other services answer; forward: see 'forward'",
     )
+    forward: ForwardSettings | None = Field(None, description="with foreign_keywords: forward")
     result_ready_template: Literal["status", "own"] = Field(
         "status",
         description="a dossier at the step 'Trả kết quả': status = its step and đúng hạn / trễ hạn as for every other; "
@@ -470,6 +501,12 @@ class QuerySettings(Settings):
         description="a dossier whose clock is stopped: status = its step and đúng hạn; own = mo_reply_clock_stopped",
     )
     per_sender_per_day: int = Field(100, ge=1, description="then the too-many reply once; protects agencies' databases")
+    burst_per_sender_per_minute: int = Field(
+        20,
+        ge=1,
+        description="more at once is a machine, not a person with many papers: it is told once to try again later, at no charge, "
+        "then ignored until the minute is over; nothing is looked up",
+    )
     errors_per_sender_per_hour: int = Field(
         5,
         ge=1,
@@ -495,6 +532,14 @@ class QuerySettings(Settings):
     assembly_timeout_s: float = Field(
         300.0, gt=0, description="a long text whose parts do not all come is answered as bad syntax"
     )
+
+    @model_validator(mode="after")
+    def _forward_somewhere(self) -> QuerySettings:
+        if (self.foreign_keywords == "forward") != (self.forward is not None):
+            raise ValueError(
+                "'foreign_keywords: forward' and the section 'forward' belong together: write both, or neither"
+            )
+        return self
 
 
 class DoubtSettings(Settings):
@@ -561,6 +606,9 @@ class GatewaySettings(Settings):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"operators: bind names must differ; used twice: {', '.join(repeated)}")
+        target = self.queries.forward.operator if self.queries.forward is not None else None
+        if target is not None and target not in self.operators:
+            raise ValueError(f"queries.forward.operator: there is no operator '{target}'")
         for key, operator in self.operators.items():
             if operator.charging not in self.charging.profiles:
                 raise ValueError(

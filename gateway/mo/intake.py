@@ -121,6 +121,7 @@ class Intake:
             lapses_at=None if deadline_s is None else mo.received_at + timedelta(seconds=deadline_s),
             day_start=day_start(mo.received_at),
             hour_start=hour_start(mo.received_at),
+            burst_start=mo.received_at - timedelta(minutes=1),
         )
 
 

@@ -29,6 +29,7 @@ from gateway.db import Database
 from gateway.errors import StoreError
 from gateway.mo.charging.profiles import Charging, log_settled
 from gateway.mo.classify import not_a_query
+from gateway.mo.forward import Forwarder, Post
 from gateway.mo.intake import Intake, day_start, hour_start
 from gateway.mo.replies import Replies
 from gateway.mo.responder import Lookup, Responder
@@ -67,11 +68,13 @@ class Receiver:
         lookup: Lookup,
         replies: Replies,
         wake: Callable[[str], None] | None = None,
+        post: Post | None = None,
     ) -> None:
         """Nothing runs before :meth:`start`, but messages may come.
 
         Args:
             wake: told the route of a reply that was put into the outbox, so that it leaves at once.
+            post: how a webhook is called; by default with Twisted's HTTP agent.
         """
         self._db = db
         self._clock = clock
@@ -80,8 +83,19 @@ class Receiver:
         self._charging = charging
         self._services = Services(settings.queries)
         self._intake = Intake(settings, self._services, charging)
+        to = settings.queries.forward
+        self._forwarder = None if to is None else Forwarder(reactor, db, clock, settings.queries, to, wake, post)
         self._responder = Responder(
-            reactor, db, clock, settings.queries, self._services, charging, lookup, replies, wake
+            reactor,
+            db,
+            clock,
+            settings.queries,
+            self._services,
+            charging,
+            lookup,
+            replies,
+            wake,
+            None if self._forwarder is None else self._forwarder.forward,
         )
         self._own = frozenset(address.upper() for address in (settings.notices.brandname, *self._services.shortcodes))
         self._tasks: set[Deferred[None]] = set()
@@ -95,11 +109,15 @@ class Receiver:
         """Take up what a crash left, and look after parts, forgotten queries and the ledger from now on."""
         self._do("take_up", self._take_up(self._clock.now()))
         self._upkeep.start(UPKEEP_INTERVAL_S, now=False)
+        if self._forwarder is not None:
+            self._forwarder.start()
 
     def stop(self) -> Deferred[Any]:
         """Fires when the queries at hand have their replies, at the latest when their deadlines have passed."""
         if self._upkeep.running:
             self._upkeep.stop()
+        if self._forwarder is not None:
+            self._forwarder.stop()
         return DeferredList(list(self._tasks))
 
     @property

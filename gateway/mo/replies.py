@@ -96,7 +96,8 @@ class Replies:
         """
         mo = recorded.mo
         values = self._values(recorded, dossier, service, business_now)
-        rendered = self._registry.render(kind.value, self._version, values, "fold", 1)
+        template = kind.value if service is None else service.templates.get(kind, kind.value)
+        rendered = self._registry.render(template, self._version, values, "fold", 1)
         return NewMessage(
             source="mo",
             receipt_code=str(recorded.mo_id),

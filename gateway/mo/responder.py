@@ -7,7 +7,7 @@ temporary-failure reply; what is found too late is told, and not charged.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,7 +59,9 @@ class Responder:
         lookup: Lookup,
         replies: Replies,
         wake: Callable[[str], None] | None = None,
+        forward: Callable[[RecordedMo], Awaitable[None]] | None = None,
     ) -> None:
+        self._forward = forward
         self._reactor = reactor
         self._db = db
         self._clock = clock
@@ -87,7 +89,9 @@ class Responder:
         self._open.add(recorded.mo_id)
         try:
             reason = self._over_limit(recorded)
-            if reason:
+            if self._forward is not None and self._services.is_foreign(recorded.service, recorded.result):
+                await self._forward(recorded)
+            elif reason:
                 await self._ignore(recorded, reason)
             else:
                 await self._reply(recorded, await self._find(recorded))
@@ -98,9 +102,11 @@ class Responder:
             self._open.discard(recorded.mo_id)
 
     def _over_limit(self, recorded: RecordedMo) -> str:
-        """Why no reply goes out at all; the first one over the daily limit is told so."""
+        """Why no reply goes out at all; the first one over the daily limit is told so, and the first of a burst."""
         if recorded.sender_today > self._queries.per_sender_per_day + 1:
             return "too_many"
+        if recorded.sender_burst > self._queries.burst_per_sender_per_minute + 1:
+            return "too_fast"
         if recorded.result is not QueryResult.OK and recorded.sender_errors > self._queries.errors_per_sender_per_hour:
             return "too_many_errors"
         return ""
@@ -112,6 +118,8 @@ class Responder:
     async def _find(self, recorded: RecordedMo) -> _Finding:
         if recorded.sender_today > self._queries.per_sender_per_day:
             return _Finding(ReplyKind.TOO_MANY)
+        if recorded.sender_burst > self._queries.burst_per_sender_per_minute:
+            return _Finding(ReplyKind.TEMPORARY_FAILURE)
         if recorded.result is not QueryResult.OK:
             return _Finding(ReplyKind.BAD_SYNTAX)
         budget_s = self._deadline_s(recorded) - self._queries.reply_margin_s - self._age_s(recorded)
@@ -131,7 +139,9 @@ class Responder:
             return _Finding(ReplyKind.TEMPORARY_FAILURE, lookup_ms=self._ms_since(started))
         took_ms = self._ms_since(started)
         if found.dossier is not None:
-            return _Finding(reply_kind(found.dossier, self._queries), found.dossier, found.found_in, found.seen_at, took_ms)
+            return _Finding(
+                reply_kind(found.dossier, self._queries), found.dossier, found.found_in, found.seen_at, took_ms
+            )
         kind = ReplyKind.UNKNOWN_CODE if found.complete else ReplyKind.TEMPORARY_FAILURE
         return _Finding(kind, lookup_ms=took_ms)
 

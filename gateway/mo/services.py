@@ -20,7 +20,7 @@ _FOREIGN = frozenset({QueryResult.ERR_KEYWORD, QueryResult.ERR_EMPTY})
 class Question:
     """A text, judged."""
 
-    service: QueryServiceSettings | None  # None: no service of ours has this shortcode
+    service: QueryServiceSettings | None  # None: no service of ours has this shortcode, or this keyword
     result: QueryResult
     code: str
     ignore_reason: str  # "" when it is to be answered
@@ -47,6 +47,10 @@ class Services:
         """A service of the configuration, None when it has gone from there."""
         return self._by_name.get(name) if name is not None else None
 
+    def is_foreign(self, service: str | None, result: QueryResult) -> bool:
+        """Whether a query that was recorded for no service of ours is to be forwarded."""
+        return service is None and result in _FOREIGN and self._settings.foreign_keywords == "forward"
+
     def shortcode(self, destination_addr: str) -> str:
         """The shortcode of a destination as SMSCs write it: 8083, +8083, 848083."""
         address = destination_addr.strip().removeprefix("+")
@@ -66,6 +70,8 @@ class Services:
                 question = Question(service, parsed.result, parsed.code, "")
                 if parsed.result not in _FOREIGN:
                     return question
+        if self._settings.foreign_keywords == "forward":
+            return Question(None, question.result, "", "")
         if self._settings.foreign_keywords == "ignore":
             return Question(None, question.result, "", "foreign_keyword")
         return Question(services[0], question.result, "", "")

@@ -44,6 +44,9 @@ def as_text(story: MoStory, *, full: bool) -> Iterator[str]:
         if story.lookup_ms is None:
             where = "nothing was looked up"
         yield f"  {_at(story.replied_at)}  looked up: {where}{took}; answer {story.reply_kind}"
+    if story.webhook is not None:
+        state, attempts, error = story.webhook
+        yield f"      to the other service's webhook: {state} after {attempts} attempt(s){f', last: {error}' if error else ''}"
     for reply in story.replies:
         yield from _reply(reply, full)
     if story.charge is not None:

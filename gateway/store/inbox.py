@@ -40,6 +40,7 @@ class Admission:
     lapses_at: datetime | None
     day_start: datetime  # start of the sender's daily count
     hour_start: datetime  # start of the sender's count of errors
+    burst_start: datetime | None = None  # start of the count of what the sender sends at once; None: not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class RecordedMo:
     code: str
     sender_today: int  # answered MOs of this sender since day_start, this one included
     sender_errors: int  # of them, those that were no query, since hour_start
+    sender_burst: int = 0  # all MOs of this sender since burst_start, answered or not, up to this one
 
 
 def record_mo_txn(conn: Connection, admission: Admission) -> RecordedMo:
@@ -91,8 +93,9 @@ def record_mo_txn(conn: Connection, admission: Admission) -> RecordedMo:
         today, errors = sender_counts_txn(
             conn, mo_id, admission.mo.source_addr, admission.day_start, admission.hour_start
         )
+    burst = 0 if admission.burst_start is None else _burst_txn(conn, mo_id, admission.mo, admission.burst_start)
     return RecordedMo(
-        mo_id, True, state, admission.mo, admission.service, admission.result, admission.code, today, errors
+        mo_id, True, state, admission.mo, admission.service, admission.result, admission.code, today, errors, burst
     )
 
 
@@ -173,6 +176,15 @@ def sender_counts_txn(
     )
     today, errors = conn.execute(query).one()
     return int(today), int(errors)
+
+
+def _burst_txn(conn: Connection, mo_id: int, of: IncomingMo, since: datetime) -> int:
+    query = (
+        sa.select(sa.func.count())
+        .select_from(mo)
+        .where(mo.c.source_addr == of.source_addr, mo.c.received_at >= since, mo.c.id <= mo_id)
+    )
+    return int(conn.execute(query).scalar_one())
 
 
 def _earlier_copy_txn(conn: Connection, admission: Admission) -> Row[Any] | None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import MessageKind
+from gateway.store.forwards import forward_state_txn
 from gateway.store.ledger import Charge, JournalLine, charge_txn, journal_txn
 from gateway.store.schema import message, message_part, mo, mo_part
 
@@ -79,6 +80,7 @@ class MoStory:
     replies: tuple[StoryReply, ...]
     charge: Charge | None
     journal: tuple[JournalLine, ...]
+    webhook: tuple[str, int, str] | None = None  # a text for another service: state, attempts, last error
 
 
 def mo_story_txn(conn: Connection, mo_id: int) -> MoStory | None:
@@ -112,6 +114,7 @@ def mo_story_txn(conn: Connection, mo_id: int) -> MoStory | None:
         replies=_replies_txn(conn, mo_id),
         charge=charge_txn(conn, mo_id),
         journal=tuple(journal_txn(conn, mo_id)),
+        webhook=forward_state_txn(conn, mo_id),
     )
 
 
@@ -123,8 +126,8 @@ def mos_of_txn(conn: Connection, number: str, limit: int) -> list[int]:
 
 def _replies_txn(conn: Connection, mo_id: int) -> tuple[StoryReply, ...]:
     replies = []
-    # A reply belongs to the query by its kind as well: the partial index on mo_id serves either way.
-    query = sa.select(message).where(message.c.mo_id == mo_id).order_by(message.c.id)
+    handed_on = sa.and_(message.c.source == "mo_forward", message.c.receipt_code == str(mo_id))
+    query = sa.select(message).where(sa.or_(message.c.mo_id == mo_id, handed_on)).order_by(message.c.id)
     for row in conn.execute(query).all():
         parts = conn.execute(
             sa.select(message_part).where(message_part.c.message_id == row.id).order_by(message_part.c.part)
