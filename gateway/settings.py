@@ -82,6 +82,7 @@ class StatusAction(StrEnum):
     THROTTLE = "throttle"  # pause the bind, keep order
     PARK = "park"  # stop the bind and alert
     ALERT = "alert"  # final: rejected, and alert
+    PORTED = "ported"  # the number is no subscriber of this operator: remember it, send by the next operator
 
 
 class BindSettings(Settings):

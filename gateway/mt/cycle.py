@@ -14,6 +14,7 @@ from gateway.model import IncomingReceipt, SubmitOutcome
 from gateway.mt.hooks import ReplyHooks
 from gateway.store.claims import Claim, claim_txn
 from gateway.store.outcomes import Recorded, record_outcomes_txn
+from gateway.store.portability import reroute_txn
 from gateway.store.receipts import ReceiptsRecorded, record_receipts_txn
 
 _NO_OUTCOMES = Recorded((), (), (), ())
@@ -49,6 +50,7 @@ def cycle_txn(conn: Connection, request: CycleRequest, hooks: ReplyHooks) -> Cyc
     told: list[object] = []
     if request.outcomes:
         recorded = record_outcomes_txn(conn, request.node, request.outcomes, request.now)
+        reroute_txn(conn, request.route, request.outcomes, request.now)
         if recorded.reply_outcomes:
             told += hooks.outcome_txn(conn, recorded.reply_outcomes, request.now)
         told += hooks.settled_txn(conn, recorded.settled, request.now)

@@ -29,6 +29,7 @@ from gateway.smpp.constants import CommandStatus, TlvTag, status_description, st
 from gateway.smpp.pdu import AlertNotification, DataSm, DeliverSm, Pdu, Tlv, make_response, tlv_int
 from gateway.smpp.ports import ClientEndpoint, ReactorTime
 from gateway.smpp.receipt import is_receipt, is_sme_acknowledgement
+from gateway.store.portability import MOVED
 
 log = structlog.get_logger()
 
@@ -85,12 +86,15 @@ class OperatorLink:
         endpoints: Endpoints,
         rng: random.Random,
         make_client: type[EsmeClient] = EsmeClient,
+        others: Sequence[str] = (),
     ) -> None:
+        """``others``: the operators that are asked when this one says that a number is not its subscriber, in order."""
         self.route = lane.route
         self._reactor = reactor
         self._clock = clock
         self._lane = lane
         self._mo_sink = mo_sink
+        self._others = tuple(others)
         self._settings: dict[EsmeClient, BindSettings] = {}
         self._binds: dict[EsmeClient, Bind] = {}
         self._log = log.bind(route=self.route)
@@ -196,6 +200,14 @@ class OperatorLink:
             self._log.error("bind_parked", bind=bind.name, command_status=name, meaning=status_description(status))
         elif action is StatusAction.ALERT:
             self._log.error("submit_refused", bind=bind.name, command_status=name, meaning=status_description(status))
+        elif action is StatusAction.PORTED:
+            # A reply goes back where its query came from; and when all have been asked, it is nobody's number.
+            moves = self._others and message.attempts <= len(self._others) and message.mo_id is None
+            if not moves or message.parts_done:
+                return StatusAction.FAIL, None
+            self._log.info(
+                "number_moved", message=message.id, bind=bind.name, command_status=name, route_next=self._others[0]
+            )
         elif action is StatusAction.DELAY:
             if message.attempts >= policy.MOST_ATTEMPTS:
                 return StatusAction.FAIL, None
@@ -209,6 +221,8 @@ class OperatorLink:
         reason = f"status:{status_name(status)}"
         if action in (StatusAction.THROTTLE, StatusAction.PARK):
             self._lane.again(piece)
+        elif action is StatusAction.PORTED:
+            self._lane.later(piece, f"{MOVED}{self._others[0]}", status, None)
         elif action in (StatusAction.RETRY, StatusAction.DELAY):
             self._lane.later(piece, reason, status, retry_at)
         else:
@@ -229,7 +243,7 @@ class OperatorLink:
             self._lane.late(piece, bind, PartState.ACCEPTED, status, getattr(response, "message_id", ""), tlvs=tlvs)
             return
         action, retry_at = self._judge(bind, piece.hand.message, status)
-        reason = f"status:{name}"
+        reason = f"{MOVED}{self._others[0]}" if action is StatusAction.PORTED else f"status:{name}"
         if action in (StatusAction.FAIL, StatusAction.ALERT):
             self._lane.late(piece, bind, PartState.REJECTED, status, reason=reason, tlvs=tlvs)
         elif piece.hand.message.parts == 1:

@@ -53,10 +53,13 @@ class MtService:
         self._growth: DelayedCall | None = None
         self.lanes: dict[str, Lane] = {}
         self.links: dict[str, OperatorLink] = {}
-        for route, operator in settings.operators.items():
+        routes = list(settings.operators)
+        for at, (route, operator) in enumerate(settings.operators.items()):
             lane = Lane(reactor, clock, db, route, make_binds(operator), lease, hooks)
             self.lanes[route] = lane
-            self.links[route] = OperatorLink(reactor, clock, operator, lane, mo_sink, endpoints, rng)
+            self.links[route] = OperatorLink(
+                reactor, clock, operator, lane, mo_sink, endpoints, rng, others=(*routes[at + 1 :], *routes[:at])
+            )
         lease.on_change(self._share_licences)
 
     def start(self) -> Deferred[Registered]:
