@@ -81,6 +81,7 @@ class Lane:
         self._running = False
         self._drain: Deferred[None] | None = None
         self._turn_call: DelayedCall | None = None
+        self._left_call: DelayedCall | None = None
         self._timer: DelayedCall | None = None
         self._timer_at = 0.0
         self._poll_call: DelayedCall | None = None
@@ -131,7 +132,7 @@ class Lane:
         """No more timers. What is still in hand stays claimed, and becomes unknown when this node starts again."""
         self._running = False
         self.recorder.stop()
-        for call in (self._turn_call, self._timer, self._poll_call, self._drain_call):
+        for call in (self._turn_call, self._left_call, self._timer, self._poll_call, self._drain_call):
             if call is not None and call.active():
                 call.cancel()
 
@@ -279,11 +280,19 @@ class Lane:
             return
         bind.room -= 1
         bind.licence.spend(now, cost)
+        if self._left_call is None:  # after the client's own, which writes
+            self._left_call = self._reactor.callLater(0, self._have_left)
         bind.recovery.spend(cost)
         piece.flying = True
         hand.flying += 1
         self._in_flight += piece.weight
         self._flying.add(piece)
+
+    def _have_left(self) -> None:
+        self._left_call = None
+        now = self._reactor.seconds()
+        for bind in self.binds:
+            bind.licence.left(now)
 
     def _rewrite(self, hand: Hand, bind: Bind) -> None:
         """The same parts for another bind of the operator, which may read another default alphabet."""

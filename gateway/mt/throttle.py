@@ -39,6 +39,7 @@ class Licence:
         self._window_s = 1.0 + MARGIN_S
         self._log: deque[tuple[float, int]] = deque()
         self._used = 0
+        self._leaving = 0  # spent, and perhaps not written yet
         self._not_before = float("-inf")
         self.parts_per_s = parts_per_s
         self._burst = max(2.0, parts_per_s * BURST)
@@ -78,6 +79,24 @@ class Licence:
             self._log.append((now, parts))
         self._used += parts
         self._tokens -= parts
+        self._leaving += parts
+
+    def left(self, now: float) -> None:
+        """What was spent since the last call has reached the socket by now.
+
+        On a busy machine that is later than it was decided. The sliding second begins with the octets, not with the decision: two
+        decisions a second apart may else arrive closer together.
+        """
+        parts, self._leaving = self._leaving, 0
+        rest = parts
+        while rest and self._log:
+            moment, count = self._log.pop()
+            if count > rest:
+                self._log.append((moment, count - rest))
+            rest -= min(count, rest)
+        if parts:
+            self._log.append((now, parts))
+            self._used += rest  # the log had let go of some of them already
 
     def wait_s(self, now: float, parts: int = 1) -> float | None:
         """When a submit of so many parts may leave, in seconds from now; None: never at this limit."""
