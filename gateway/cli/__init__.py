@@ -5,6 +5,7 @@ Exit status: 0 done, 1 the thing asked for has faults, 2 wrong use of the comman
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -37,8 +38,20 @@ def load_or_exit(path: Path) -> GatewaySettings:
         raise SystemExit(1) from None
 
 
+#: Each is a module of this package, which adds its commands to the group below.
+_COMMANDS = ("check", "db", "explain", "mo", "preview", "reconcile", "report", "run", "source", "templates", "trace")
+
+
 class _Group(click.Group):
-    """Shows an expected error as one line, without a traceback."""
+    """Imports only what the wanted command needs, and shows an expected error as one line, without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            importlib.import_module(f"gateway.cli.{cmd_name}")
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -60,36 +73,3 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     cli()
-
-
-from gateway.cli import (  # noqa: E402 - each adds its commands to the group above
-    check,
-    db,
-    explain,
-    mo,
-    preview,
-    reconcile,
-    report,
-    run,
-    source,
-    templates,
-    trace,
-)
-
-__all__ = [
-    "check",
-    "cli",
-    "config_option",
-    "db",
-    "explain",
-    "load_or_exit",
-    "main",
-    "mo",
-    "preview",
-    "reconcile",
-    "report",
-    "run",
-    "source",
-    "templates",
-    "trace",
-]
