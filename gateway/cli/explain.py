@@ -122,10 +122,10 @@ def explain_text(template_id: str, config_path: Path | None, as_json: bool, **op
     for item in _inputs(template_id):
         chosen = dict(options)
         identifier = item.strip()
-        if identifier.startswith("{"):
-            chosen |= _line_options(identifier)
-            identifier = str(chosen.pop("template", ""))
         try:
+            if identifier.startswith("{"):
+                chosen |= _line_options(identifier)
+                identifier = str(chosen.pop("template", ""))
             rendered = registry.render(
                 identifier,
                 chosen["template_version"] or settings.template_version,
@@ -143,11 +143,27 @@ def explain_text(template_id: str, config_path: Path | None, as_json: bool, **op
         raise SystemExit(1)
 
 
+_LINE_KEYS = ("template", "agency", "code", "due", "step", "status", "reason", "version", "accents", "max_parts")
+
+
 def _line_options(line: str) -> dict[str, Any]:
+    """The options in a line of JSON, held to what the command line allows.
+
+    Raises:
+        TemplateError: the line is not JSON, or holds a key or value that no option takes.
+    """
     try:
         values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise click.UsageError(f"not JSON: {line[:60]} ({error})") from error
+    except ValueError as error:
+        raise TemplateError(f"not JSON: {line[:60]} ({error})") from error
+    unknown = sorted(values.keys() - set(_LINE_KEYS))
+    if unknown:
+        raise TemplateError(f"unknown key {unknown[0]!r}. Known: {', '.join(_LINE_KEYS)}")
+    if values.get("accents") not in (None, "fold", "keep"):
+        raise TemplateError(f"accents: {values['accents']!r} is neither fold nor keep")
+    parts = values.get("max_parts")
+    if parts is not None and (type(parts) is not int or not 1 <= parts <= 255):
+        raise TemplateError(f"max_parts: {parts!r} is no whole number from 1 to 255")
     if "version" in values:
         values["template_version"] = values.pop("version")
     return dict(values)
