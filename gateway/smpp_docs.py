@@ -55,6 +55,7 @@ ACTIONS = {
     StatusAction.RETRY: "we send the same message again at once, three times at most, then as for delay",
     StatusAction.FAIL: "the message is final: rejected, with the number",
     StatusAction.ALERT: "the message is final: rejected, with the number, and our duty engineer is alerted",
+    StatusAction.PORTED: "the number is no subscriber of yours: we remember that and send the message by the next operator",
     StatusAction.PARK: "we send nothing more on this bind for five minutes, other binds take over, and our duty engineer is alerted",
 }
 
