@@ -6,10 +6,9 @@ days (such as 2026-01-02 off, 2026-01-10 worked) are decreed year by year and ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date, datetime, time, timedelta
-
-import holidays
+from functools import cached_property
 
 from gateway.clock import VIETNAM
 from gateway.settings import NightSettings
@@ -24,7 +23,13 @@ class WorkCalendar:
 
     def __init__(self, overrides: Mapping[date, bool]) -> None:
         self._overrides = dict(overrides)
-        self._holidays = holidays.country_holidays("VN")
+
+    @cached_property
+    def _holidays(self) -> Container[date]:
+        import holidays  # half a second: only who asks for working days pays for it
+
+        found: Container[date] = holidays.country_holidays("VN")
+        return found
 
     def is_day_off(self, day: date) -> bool:
         """True on Saturdays, Sundays and public holidays, unless overridden."""
