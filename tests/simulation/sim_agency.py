@@ -93,7 +93,9 @@ class Agency:
         dossier = SimDossier(self.name, code, received)
         self.dossiers[code] = dossier
         due = self._due(now) if received != now or rng.random() < 0.5 else now + timedelta(hours=2)
-        self._write(dossier, Snapshot(now, self._real(), "processing", self._phone(), due, rng.random() < 0.08), new=True)
+        self._write(
+            dossier, Snapshot(now, self._real(), "processing", self._phone(), due, rng.random() < 0.08), new=True
+        )
         return dossier
 
     def work(self) -> None:
@@ -154,7 +156,12 @@ class Agency:
         with self.server.engine.begin() as connection:
             connection.execute(sa.text(statement), values)
         self._history.add(
-            self.name, "dossier", code=dossier.code, state=snapshot.state, phone=snapshot.phone, due=f"{snapshot.due_at:%m-%d}",
+            self.name,
+            "dossier",
+            code=dossier.code,
+            state=snapshot.state,
+            phone=snapshot.phone,
+            due=f"{snapshot.due_at:%m-%d}",
             clock_stopped=snapshot.clock_stopped,
         )
 

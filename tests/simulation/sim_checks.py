@@ -112,8 +112,15 @@ class _Judge:
         if not fitting:
             self.strangers.append(submit)
             return
-        # The same text twice to one number: the one that has fewer of this part so far.
-        row = min(fitting, key=lambda row: sum(other.part == submit.part for other in self.accepted[row.id]))
+        # The same text twice to one number: the one that claims to have left, and has fewer of this part so far. What was
+        # cancelled and left all the same is seen at the wire.
+        row = min(
+            fitting,
+            key=lambda row: (
+                row.state in ("cancelled", "blocked"),
+                sum(other.part == submit.part for other in self.accepted[row.id]),
+            ),
+        )
         self.accepted[row.id].append(submit)
 
     def judge(self) -> None:
@@ -141,27 +148,40 @@ class _Judge:
     def _every_message_ends(self) -> None:
         for row in self.messages.values():
             if row.state not in FINAL:
-                self._violated("every message ends (7)", f"{_name(row)} is still {row.state} ({row.reason}) since {row.state_at}")
+                self._violated(
+                    "every message ends (7)", f"{_name(row)} is still {row.state} ({row.reason}) since {row.state_at}"
+                )
             elif row.state != "delivered" and not row.reason:
                 self._violated("with a reason (7)", f"{_name(row)} is {row.state} without one")
 
     def _nothing_lost_nothing_doubled(self) -> None:
         for submit in self.strangers:
-            self._violated("nothing that is not in the store", f"{submit.operator} took {submit.text!r} to nobody's message")
+            self._violated(
+                "nothing that is not in the store", f"{submit.operator} took {submit.text!r} to nobody's message"
+            )
         doubled = 0
         for row in self.messages.values():
             parts = Counter(submit.part for submit in self.accepted[row.id])
             if row.state in ("delivered",) and len(parts) < row.parts:
-                self._violated("nothing lost", f"{_name(row)} is {row.state}, the operator has {len(parts)} of {row.parts} parts")
+                self._violated(
+                    "nothing lost", f"{_name(row)} is {row.state}, the operator has {len(parts)} of {row.parts} parts"
+                )
             if row.state in ("cancelled", "blocked") and parts:
                 self._violated("cancelled ones never leave", f"{_name(row)} is {row.state} and the operator has it")
-            if row.state == "expired" and row.reason == "validity" and len(parts) == row.parts and not row.possible_duplicate:
+            if (
+                row.state == "expired"
+                and row.reason == "validity"
+                and len(parts) == row.parts
+                and not row.possible_duplicate
+            ):
                 self._violated("expired before it left", f"{_name(row)} and the operator has it")
             most = max(parts.values(), default=0)
             if most > 1:
                 doubled += sum(parts.values()) - len(parts)
                 if not row.possible_duplicate:
-                    self._violated("doubled only what is marked (3)", f"{_name(row)} was taken {most} times, not marked")
+                    self._violated(
+                        "doubled only what is marked (3)", f"{_name(row)} was taken {most} times, not marked"
+                    )
                 if most > 2:
                     self._violated("resent once (3)", f"{_name(row)} was taken {most} times")
         if not self.world.stormy and doubled:
@@ -179,7 +199,9 @@ class _Judge:
             what = f"{query.outgoing.key} of {query.operator} ({query.text!r})"
             if 0 not in query.outgoing.answers:
                 if len(self.world.nodes) == 1:
-                    self._violated("every query is taken", f"{what}: {query.outgoing.answers} after {query.outgoing.tries} tries")
+                    self._violated(
+                        "every query is taken", f"{what}: {query.outgoing.answers} after {query.outgoing.tries} tries"
+                    )
                 continue
             if len(found) != 1:
                 self._violated("one record per MO (8)", f"{what} has {len(found)}")
@@ -213,14 +235,20 @@ class _Judge:
             taken = [s for row in self.messages.values() if row.mo_id == mo.id for s in self.accepted[row.id]]
             told = {submit.service_type for submit in taken}
             if charge.state == "charged" and "1" not in told:
-                self._violated("charged only as told (8)", f"MO {mo.id} is charged, the operator was told {told or 'nothing'}")
+                self._violated(
+                    "charged only as told (8)", f"MO {mo.id} is charged, the operator was told {told or 'nothing'}"
+                )
             if charge.state in ("not_charged", "refunded") and "1" in told:
-                self._violated("the ledger knows (8)", f"MO {mo.id} is {charge.state} ({charge.reason}), the operator charged it")
+                self._violated(
+                    "the ledger knows (8)", f"MO {mo.id} is {charge.state} ({charge.reason}), the operator charged it"
+                )
 
     # -- 1 and the domain's rules -------------------------------------------------------------------------------
 
     def _dossier(self, dossier: SimDossier) -> None:
-        rows = [row for row in self.messages.values() if (row.source, row.receipt_code) == (dossier.source, dossier.code)]
+        rows = [
+            row for row in self.messages.values() if (row.source, row.receipt_code) == (dossier.source, dossier.code)
+        ]
         spans = list(_spans(dossier))
         for state, kind in KIND_OF.items():
             entries = [span for span in spans if span[0].state == state]
@@ -240,18 +268,19 @@ class _Judge:
                 seen = [
                     (first, end)
                     for first, end, _ in entries
-                    if first.real_s <= submit.at and (end is None or submit.at <= end.real_s + BLIND_S + self.world.hold_s)
+                    if first.real_s <= submit.at
+                    and (end is None or submit.at <= end.real_s + BLIND_S + self.world.hold_s)
                 ]
                 if not seen:
-                    self._violated("no notice that is not due", f"{_name(row)} left at {submit.business}, entries {entries}")
+                    self._violated(
+                        "no notice that is not due", f"{_name(row)} left at {submit.business}, entries {entries}"
+                    )
                 elif all(
                     submit.business < first.at + timedelta(seconds=self.world.hold_s - 2 * CLOCK_ERROR_S)
                     for first, _ in seen
                 ):
                     self._violated("the hold", f"{_name(row)} left at {submit.business}")
-                numbers = {
-                    _number(snap.phone) for snap in dossier.history if snap.real_s <= submit.at
-                }
+                numbers = {_number(snap.phone) for snap in dossier.history if snap.real_s <= submit.at}
                 if submit.destination not in numbers:
                     self._violated("to the citizen's number", f"{_name(row)} went elsewhere")
 
@@ -266,7 +295,10 @@ class _Judge:
         if _same_day(dossier, snapshots):
             return
         if not rows:
-            self._violated("nothing lost", f"{dossier.source} {dossier.code} is {first.state} since {first.at}, and no {kind} was made")
+            self._violated(
+                "nothing lost",
+                f"{dossier.source} {dossier.code} is {first.state} since {first.at}, and no {kind} was made",
+            )
 
     def _apologies(self, dossier: SimDossier, rows: list[Any]) -> None:
         if len({row.occasion for row in rows}) != len(rows):
@@ -281,7 +313,9 @@ class _Judge:
                 tomorrow = (local + timedelta(days=1)).date()
                 recent = [snap for snap in _valid(dossier, submit.at - BLIND_S, submit.at)]
                 if not any(
-                    snap.due_at.astimezone(VIETNAM).date() == tomorrow and snap.state not in ENDED and not snap.clock_stopped
+                    snap.due_at.astimezone(VIETNAM).date() == tomorrow
+                    and snap.state not in ENDED
+                    and not snap.clock_stopped
                     for snap in recent
                 ):
                     self._violated("apology only for those due tomorrow", f"{_name(row)} left at {local}: {recent}")

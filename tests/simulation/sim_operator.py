@@ -197,8 +197,15 @@ class Operator:
         )
         self.submits.append(submit)
         self._history.add(
-            self.name, "submit_sm", destination_addr=submit.destination, part=f"{submit.part}/{submit.parts}",
-            reference=submit.reference, status=status, smsc_id=message_id, answer=answer, text=repr(submit.text[:40]),
+            self.name,
+            "submit_sm",
+            destination_addr=submit.destination,
+            part=f"{submit.part}/{submit.parts}",
+            reference=submit.reference,
+            status=status,
+            smsc_id=message_id,
+            answer=answer,
+            text=repr(submit.text[:40]),
         )
 
     # -- receipts -----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.db import GROUP_LIMIT, Database, _Job, make_engine
-from gateway.errors import StoreError
+from gateway.errors import StaleStateError, StoreError
 from gateway.store import migrate
 
 
@@ -58,7 +58,7 @@ class Disk:
     def look_at(self, results: list[tuple[_Job, object]]) -> None:
         """An error of the database that nobody simulated is a fault of the program."""
         for job, result in results:
-            if isinstance(result, Failure) and result.check(StoreError):
+            if isinstance(result, Failure) and result.check(StoreError) and not result.check(StaleStateError):
                 self.on_fault(f"{job.desc}: {result.getErrorMessage()}")
 
     def rows(self, query: str, **values: Any) -> list[Any]:

@@ -48,7 +48,9 @@ class Wire:
         while second[0] <= now - 1.0:
             second.popleft()
         if len(second) > world.licence[name]:
-            world.violated("licence (6)", f"{len(second)} parts to {name} within a second, licensed {world.licence[name]}")
+            world.violated(
+                "licence (6)", f"{len(second)} parts to {name} within a second, licensed {world.licence[name]}"
+            )
         self._claimed(life, pdu)
 
     def _ports(self) -> list[tuple[str, int]]:
@@ -64,15 +66,18 @@ class Wire:
         reference = tlv_of(pdu, TlvTag.USER_MESSAGE_REFERENCE)
         if reference is not None:
             rows = world.disk.rows(
-                "SELECT id, state, node, kind, not_before FROM message WHERE id = :id", id=int.from_bytes(reference, "big") >> 4
+                "SELECT id, state, node, kind, not_before, parts FROM message WHERE id = :id",
+                id=int.from_bytes(reference, "big") >> 4,
             )
         else:
             rows = world.disk.rows(
-                "SELECT id, state, node, kind, not_before FROM message WHERE destination_addr = :to AND source_addr = :source",
+                "SELECT id, state, node, kind, not_before, parts FROM message WHERE destination_addr = :to AND source_addr = :source",
                 to=pdu.destination_addr, source=pdu.source_addr,
             )  # fmt: skip
         mine = [row for row in rows if row.state == "sending" and row.node == gateway.lease.node]
-        if not mine:
+        # Its other part failed a moment ago, which ended the message; the claim came before both.
+        half_failed = [row for row in rows if row.state == "undelivered" and row.parts > 1]
+        if not mine and not half_failed:
             states = [(row.id, row.state, row.node) for row in rows]
             world.violated("claim before send (2)", f"{life} sent what it holds no claim on: {states}")
         local = world.business().astimezone(VIETNAM)
