@@ -27,7 +27,12 @@ def make_clock(settings: GatewaySettings) -> Clock:
 def startup_faults(settings: GatewaySettings) -> list[ConfigError]:
     """Faults of the configuration that need more than its own schema: templates that cannot fit, charging
     profiles, certificates."""
-    return [*charging_faults(settings), *template_faults(settings), *tls_faults(settings)]
+    return [
+        *charging_faults(settings),
+        *template_faults(settings),
+        *reply_template_faults(settings),
+        *tls_faults(settings),
+    ]
 
 
 def template_faults(settings: GatewaySettings) -> list[ConfigError]:
@@ -36,6 +41,18 @@ def template_faults(settings: GatewaySettings) -> list[ConfigError]:
     registry = Registry.load()
     wanted = [kind.value for kind in notices.enabled]
     return registry.faults(wanted, notices.template_version, accents=notices.accents, max_parts=notices.max_parts)
+
+
+def reply_template_faults(settings: GatewaySettings) -> list[ConfigError]:
+    """Templates of services' own that do not exist, or never fit the one segment of a reply."""
+    registry, version = Registry.load(), settings.notices.template_version
+    faults = []
+    for number, service in enumerate(settings.queries.services):
+        for kind, template in service.templates.items():
+            for fault in registry.faults([template], version, accents="fold", max_parts=1):
+                path = f"queries.services.{number}.templates.{kind.value}"
+                faults.append(ConfigError(path, fault.what, "Name a template of one segment that exists"))
+    return faults
 
 
 def prepare_store(url: str) -> None:

@@ -73,7 +73,7 @@ def http_post(reactor: Any) -> Post:
                 _Body(body),  # type: ignore[arg-type]
             )
             ended: Deferred[None] = Deferred()
-            response.deliverBody(_Unread(ended))  # type: ignore[call-arg]
+            response.deliverBody(_Unread(ended))  # type: ignore[call-arg, misc]
             await ended
             return int(response.code)
 

@@ -75,7 +75,7 @@ class Replies:
 
     def __init__(self, registry: Registry, settings: GatewaySettings) -> None:
         self._registry = registry
-        self._version = settings.notices.template_version
+        self._notices = settings.notices
         self._agencies = settings.agencies
         self._validity = timedelta(seconds=settings.queries.reply_validity_s)
 
@@ -97,7 +97,9 @@ class Replies:
         mo = recorded.mo
         values = self._values(recorded, dossier, service, business_now)
         template = kind.value if service is None else service.templates.get(kind, kind.value)
-        rendered = self._registry.render(template, self._version, values, "fold", 1)
+        day = business_now.astimezone(VIETNAM).date()
+        version = self._registry.version_for(template, self._notices.on(day).template_version, day)
+        rendered = self._registry.render(template, version, values, "fold", 1)
         return NewMessage(
             source="mo",
             receipt_code=str(recorded.mo_id),

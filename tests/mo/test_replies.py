@@ -144,3 +144,24 @@ def test_the_reply_names_the_agency_as_configured() -> None:
     reply = message_of(ReplyKind.RESULT_READY, agency_name="UBND huyện Khánh Sơn")
     assert (reply.agency_code, reply.agency_name, reply.template_version) == ("KS", "Khánh Sơn", "replies_1")
     assert "Bo phan Mot cua Khanh Son" in reply.text
+
+
+def test_the_dated_set_of_texts_is_that_of_the_day() -> None:
+    settings = parse_settings(
+        {
+            "operators": {"viettel": {"binds": [{"name": "v", "host": "h", "system_id": "s"}]}},
+            "notices": {"template_version": "dated"},
+        }
+    )
+    mo = IncomingMo("viettel", "v", "84905123456", "8083", "", b"", 0, "", START, "key")
+    recorded = RecordedMo(1, True, MoState.RECEIVED, mo, "mckh", QueryResult.OK, CODE, 1, 0)
+
+    def version(kind: ReplyKind, day: datetime) -> str:
+        reply = Replies(registry(), settings).message(
+            recorded, kind, dossier(), ChargeDecision.CHARGE, service=None, business_now=day
+        )
+        return reply.template_version
+
+    assert version(ReplyKind.STATUS, START) == "rollout_2017"
+    assert version(ReplyKind.STATUS, datetime(2016, 12, 1, tzinfo=UTC)) == "pilot_2016"
+    assert version(ReplyKind.UNKNOWN_CODE, START) == "replies_1"

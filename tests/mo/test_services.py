@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.app.prepare import startup_faults
 from gateway.mo.services import Services
 from gateway.model import QueryResult
-from gateway.settings import QuerySettings
+from gateway.settings import QuerySettings, parse_settings
 
 TWO = [
     {"name": "mckh", "keyword": "MCKH", "shortcodes": ["8083", "9029"], "reply_deadline_s": 5},
@@ -62,3 +63,16 @@ def test_the_longest_deadline() -> None:
     assert services().by_name("tthue") is not None
     assert services().by_name("gone") is None
     assert services().by_name(None) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "word"),
+    [("no_such", "no template 'no_such'"), ("apology_due_tomorrow", "takes 2 parts"), ("mo_reply_unknown_code", "")],
+)
+def test_templates_of_a_services_own_are_checked_at_the_start(template: str, word: str) -> None:
+    bind = {"name": "b", "host": "h", "system_id": "s"}
+    service = {"templates": {"mo_reply_bad_syntax": template}}
+    settings = parse_settings({"operators": {"one": {"binds": [bind]}}, "queries": {"services": [service]}})
+    found = [(fault.path, fault.what) for fault in startup_faults(settings)]
+    assert [path for path, _ in found] == (["queries.services.0.templates.mo_reply_bad_syntax"] if word else [])
+    assert all(word in what for _, what in found)

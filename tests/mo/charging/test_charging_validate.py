@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,41 @@ def test_the_sample_configuration_has_no_fault() -> None:
             bind["password"] = "secret1"
     sample["sources"] = {}
     assert charging_faults(parse_settings(sample)) == []
+
+
+def test_the_guides_examples_are_configurations() -> None:
+    page = (ROOT / "docs" / "charging.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
+    for text in examples:
+        values = yaml.safe_load(text)
+        for name, operator in values.setdefault("operators", {"one": {}}).items():
+            operator["binds"] = [
+                {"name": name, "host": "h", "system_id": "s", "send_user_message_reference": False},
+            ]
+        assert charging_faults(parse_settings(values)) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "path"),
+    [
+        ({"outcome_tlv": {"tag": 0x1410}}, "outcome_tlv_values"),
+        ({"outcome_tlv_values": {"1": "charged"}}, "outcome_tlv"),
+        ({"outcome_network_errors": {"x": "charged"}}, "outcome_network_errors.x"),
+        ({"outcome_network_errors": {"3:": "charged"}}, "outcome_network_errors.3:"),
+    ],
+)
+def test_outcomes_that_cannot_be_read(profile: dict[str, Any], path: str) -> None:
+    bind = {"name": "b", "host": "h", "system_id": "s"}
+    settings = parse_settings(
+        {"operators": {"one": {"charging": "p", "binds": [bind]}}, "charging": {"profiles": {"p": profile}}}
+    )
+    assert [fault.path for fault in charging_faults(settings)] == [f"charging.profiles.p.{path}"]
+
+
+def test_every_shipped_profile_is_in_order_under_its_name() -> None:
+    for name in ("none", "service_type", "tlv", "subaddress", "smpp5-billing"):
+        bind = {"name": "b", "host": "h", "system_id": "s"}
+        settings = parse_settings({"operators": {"one": {"charging": name, "binds": [bind]}}})
+        assert charging_faults(settings) == []
+        assert name in settings.charging.profiles
