@@ -9,10 +9,12 @@ import pytest
 from agency_database import a_dossier
 
 from gateway.dossiers.phone import judge_phone
+from gateway.errors import TemplateError
 from gateway.jobs.notices import Composer, vietnam_date
 from gateway.model import Dossier, MessageKind, MessageState, NewMessage
 from gateway.mt.router import Router
 from gateway.settings import AgencySettings, NoticeSettings, OperatorSettings
+from gateway.settings_notices import agency_name
 from gateway.store.decisions import NoticePlan
 from gateway.templates.registry import Registry
 
@@ -132,3 +134,50 @@ def test_dates_as_letters_write_them() -> None:
 
 def test_an_apology_of_a_dossier_that_lost_its_date_is_not_sent_with_a_gap() -> None:
     assert compose(a_dossier(due_at=None), K.APOLOGY_DUE_TOMORROW).reason.startswith("template:")
+
+
+# --- names, texts and contacts by date -----------------------------------------------------------------------------
+
+
+def test_the_name_of_an_agency_is_that_of_the_day_on_which_the_message_leaves() -> None:
+    agencies = {
+        "KS": AgencySettings.model_validate(
+            {
+                "names": [{"name": "UBND huyện Khánh Sơn", "to": "2025-06-30"}],
+                "succeeded_by": {"agency": "XKS", "from": "2025-07-01"},
+            }
+        ),
+        "XKS": AgencySettings(name="UBND xã Khánh Sơn"),
+    }
+
+    def name(day: date, code: str = "KS") -> str:
+        return agency_name(agencies, code, "in the view", day)
+
+    assert name(date(2025, 6, 30)) == "UBND huyện Khánh Sơn"
+    assert name(date(2025, 7, 1)) == "UBND xã Khánh Sơn"
+    assert name(date(2025, 7, 1), "NT") == "in the view"
+    assert agency_name({"KS": AgencySettings()}, "KS", "in the view", date(2025, 7, 1)) == "in the view"
+    gone = {"KS": AgencySettings.model_validate({"name": "Cũ", "succeeded_by": {"agency": "không có"}})}
+    assert agency_name(gone, "KS", "in the view", date(2026, 1, 1)) == "Cũ"
+
+
+def test_two_names_for_one_day_are_refused() -> None:
+    names = [{"name": "A", "to": "2025-07-01"}, {"name": "B", "from": "2025-07-01"}]
+    with pytest.raises(ValueError, match="both hold on 2025-07-01"):
+        AgencySettings.model_validate({"names": names})
+
+
+def test_a_dated_version_is_the_text_in_force_on_the_day() -> None:
+    registry = Registry.load()
+    assert registry.version_for("result_ready", "dated", date(2017, 8, 14)) == "pilot_2016"
+    assert registry.version_for("result_ready", "dated", date(2017, 8, 15)) == "rollout_2017"
+    assert registry.version_for("result_ready", "pilot_2016", date(2026, 1, 1)) == "pilot_2016"
+    with pytest.raises(TemplateError, match="no version of the text result_ready is in force on 2016-01-01"):
+        registry.version_for("result_ready", "dated", date(2016, 1, 1))
+    assert registry.faults(["result_ready", "receipt_issued"], "dated") == []
+
+
+def test_accents_are_no_startup_fault_with_the_default_parts() -> None:
+    notices = NoticeSettings(accents="keep")
+    kinds = [kind.value for kind in notices.enabled]
+    assert Registry.load().faults(kinds, notices.template_version, accents="keep", max_parts=notices.max_parts) == []
