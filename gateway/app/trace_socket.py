@@ -43,7 +43,7 @@ class TraceSocket:
         """Listen. A socket that cannot be had is told, and the daemon does without."""
         if self._path is None:
             return succeed(None)
-        path = self._path.absolute()
+        path = self._path  # as given: a socket's path has room for about a hundred characters
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
@@ -66,7 +66,7 @@ class TraceSocket:
 
     def _not_started(self, failure: Any) -> None:
         failure.trap(CannotListenError, OSError)
-        remedy = "another daemon holds it: give each its own trace_socket"
+        remedy = "give each daemon its own trace_socket, with a path of less than 100 characters"
         log.warning("trace_socket_not_opened", path=str(self._path), reason=failure.getErrorMessage(), remedy=remedy)
 
     def stop(self) -> Deferred[None]:
