@@ -20,6 +20,7 @@ from gateway.model import (
     ReplyKind,
 )
 from gateway.settings import GatewaySettings, QueryServiceSettings, QuerySettings
+from gateway.settings_notices import agency_name
 from gateway.store.inbox import RecordedMo
 from gateway.templates.registry import Registry
 
@@ -119,7 +120,7 @@ class Replies:
             not_before=business_now,
             expires_at=business_now + self._validity,
             agency_code=dossier.agency_code if dossier else "",
-            agency_name=self._agency_name(dossier) if dossier else "",
+            agency_name=self._agency_name(dossier, business_now) if dossier else "",
             procedure_code=dossier.procedure_code if dossier else "",
             mo_id=recorded.mo_id,
             charge_decision=decision,
@@ -137,11 +138,10 @@ class Replies:
             "code": dossier.receipt_code if dossier else recorded.code,
             "step": dossier.step_name if dossier else "",
             "status": LATE if dossier is not None and is_late(dossier, now) else ON_TIME,
-            "agency_name": self._agency_name(dossier) if dossier else "",
+            "agency_name": self._agency_name(dossier, now) if dossier else "",
             "keyword": service.keyword if service else "",
             "shortcode": shortcode,
         }
 
-    def _agency_name(self, dossier: Dossier) -> str:
-        agency = self._agencies.get(dossier.agency_code)
-        return agency.name if agency is not None and agency.name else dossier.agency_name
+    def _agency_name(self, dossier: Dossier, now: datetime) -> str:
+        return agency_name(self._agencies, dossier.agency_code, dossier.agency_name, now.astimezone(VIETNAM).date())

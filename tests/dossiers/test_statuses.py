@@ -71,3 +71,22 @@ def test_no_profile_has_a_word_that_means_two_things() -> None:
     for name, words in PROFILES.items():
         folded = {word.casefold(): state for word, state in words.items()}
         assert len(folded) == len(words), name
+
+
+@pytest.mark.parametrize(
+    ("profile", "word", "state"),
+    [
+        ("hue_2024", "Hướng dẫn hoàn thiện hồ sơ (từ lần 2)", S.REGISTERED),
+        ("hue_2024", "Yêu cầu chỉnh sửa, bổ sung hồ sơ (lần 1)", S.AWAITING_SUPPLEMENT),
+        ("hue_2024", "Trả kết quả", S.RESULT_READY),
+        ("dien_bien_2019", "Yêu cầu bổ sung, hoàn thiện hồ sơ", S.AWAITING_SUPPLEMENT),
+        ("dien_bien_2019", "Từ chối giải quyết hồ sơ", S.NOT_ACCEPTED),
+        ("opencps", "waiting", S.AWAITING_SUPPLEMENT),
+        ("opencps", "chờ bổ sung", S.AWAITING_SUPPLEMENT),
+        ("opencps", "posting", S.RESULT_READY),
+        ("opencps", "hoàn thành", S.RETURNED),
+        ("opencps", "yêu cầu hủy/rút", S.PROCESSING),
+    ],
+)
+def test_words_of_the_other_profiles(profile: str, word: str, state: DossierState) -> None:
+    assert StatusMap((profile,), {}, ()).state(word, "")[0] is state
