@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
 from gateway.clock import VIETNAM
@@ -23,7 +25,7 @@ from gateway.mo.services import Services
 from gateway.settings import ChargingSettings, FileFormat, QuerySettings
 from gateway.store.ledger import charge_txn, journal_txn, ledger_totals_txn
 from gateway.store.reconciliation import items, run_txn, totals_txn
-from gateway.store.schema import charge, message, mo, operator_bad_line, operator_file, operator_row
+from gateway.store.schema import charge, charge_journal, message, mo, operator_bad_line, operator_file, operator_row
 
 NOW = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
 DAY = datetime(2026, 3, 5, 0, 0, tzinfo=VIETNAM)
@@ -355,3 +357,43 @@ def test_an_export_that_breaks_leaves_the_old_file(
 
 
 FORM: FileFormat = SETTINGS.reconciliation.formats["viettel"]
+
+
+# -- laws -------------------------------------------------------------------------------------------------------------
+
+STATES = st.sampled_from(["charged", "refunded", "not_charged", "insufficient_balance", "unknown", "sent"])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STATES, max_size=8), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 1)), max_size=8))
+def test_totals_are_the_sums_of_both_sides_and_the_ledger_stays_balanced(
+    sqlite_store_url: str, tmp_path: Path, states: list[str], lines: list[tuple[int, int]]
+) -> None:
+    engine = make_engine(sqlite_store_url, readers=2)
+    with engine.execution_options(motcua_write=True).begin() as conn:
+        for table in (message, charge_journal, charge, mo, operator_row, operator_file):
+            conn.execute(sa.delete(table))
+    ledger(engine, *({"state": state} for state in states))
+    with engine.execution_options(motcua_write=True).begin() as conn:
+        for number, state in enumerate(states, 1):
+            values = {"mo_id": number, "at": NOW, "to_state": state, "amount_vnd": 1000 * (state == "charged")}
+            conn.execute(charge_journal.insert().values(**values))
+    # one line that is surely alone: an empty file has nothing to compare
+    take(engine, tmp_path, line(1, hour=23), *(line(number, flag) for number, flag in lines))
+    number = Reconciler(engine, "one", SERVICES, 300.0, NOW).run(DAY, DAY + timedelta(days=1))
+    with engine.connect() as conn:
+        totals = totals_txn(conn, number)
+        found = list(items(conn, number))
+    assert sum(total.ours_vnd for total in totals) == 1000 * states.count("charged")
+    assert sum(total.theirs_vnd for total in totals) == 1000 * (1 + sum(flag for _, flag in lines))
+    pairs = {total.kind: total.rows for total in totals}
+    both = pairs["matched"] + pairs["different_amount"] + pairs["different_outcome"]
+    assert both + pairs["only_ours"] == len(states)
+    assert both + pairs["only_theirs"] == 1 + len(lines)
+    assert sum(pairs.values()) - pairs["matched"] == len(found)
+    settled = settle(engine, found, NOW)
+    with engine.connect() as conn:
+        assert ledger_totals_txn(conn).balanced
+    open_pairs = [item for item in found if item.theirs is not None and item.ours in ("unknown", "sent")]
+    assert settled == len(open_pairs)
+    engine.dispose()
