@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from sim_checks import Result, play
+from sim_checks import play
 
 
 def main() -> int:
@@ -65,8 +65,6 @@ def _progress(done: int, of: int, failed: int, began: float) -> None:
     pace = done / max(time.monotonic() - began, 1e-9)
     print(f"\r{done}/{of} seeds, {failed} failed, {pace:.2f} a second", end="", flush=True)
 
-
-__all__ = ["Result", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())

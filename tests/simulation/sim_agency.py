@@ -15,8 +15,18 @@ from sim_store import Server
 from gateway.clock import VIETNAM
 
 COLUMNS = (
-    "receipt_code agency_code agency_name status step_name at_one_stop_shop clock_stopped phone received_at due_at updated_at"
-).split()
+    "receipt_code",
+    "agency_code",
+    "agency_name",
+    "status",
+    "step_name",
+    "at_one_stop_shop",
+    "clock_stopped",
+    "phone",
+    "received_at",
+    "due_at",
+    "updated_at",
+)
 
 #: state: (status, step, lies at the one-stop shop)
 WORDS = {

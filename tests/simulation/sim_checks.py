@@ -9,11 +9,10 @@ import gc
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TextIO
 
 from sim_agency import ENDED, SimDossier, Snapshot
-from sim_history import History
 from sim_operator import Submit
 from sim_world import CLOCK_ERROR_S, SETTLE_S, World
 
@@ -66,13 +65,6 @@ def play(seed: int, echo: TextIO | None = None) -> Result:
     finally:
         if gc_was:
             gc.enable()
-
-
-def history_of(seed: int) -> History:
-    """The history of one seed."""
-    world = World(seed)
-    world.run()
-    return world.history
 
 
 def _counts(world: World) -> dict[str, int]:
@@ -311,7 +303,7 @@ class _Judge:
                 if not begin <= local <= local.replace(hour=20, minute=0, second=0, microsecond=0) + slack:
                     self._violated("the apology's hours", f"{_name(row)} left at {local:%d %H:%M:%S}")
                 tomorrow = (local + timedelta(days=1)).date()
-                recent = [snap for snap in _valid(dossier, submit.at - BLIND_S, submit.at)]
+                recent = list(_valid(dossier, submit.at - BLIND_S, submit.at))
                 if not any(
                     snap.due_at.astimezone(VIETNAM).date() == tomorrow
                     and snap.state not in ENDED
@@ -355,6 +347,3 @@ def _number(phone: str) -> str:
 
 def _name(row: Any) -> str:
     return f"message {row.id} ({row.kind}, {row.source} {row.receipt_code}/{row.occasion})"
-
-
-__all__ = ["Result", "datetime", "history_of", "play"]

@@ -28,10 +28,10 @@ _IDLE, _DONE, _CANCELLED = 0, 1, 2
 class VirtualCall:
     """One delayed call (IDelayedCall)."""
 
-    __slots__ = ("_owner", "_state", "args", "function", "kwargs", "time")
+    __slots__ = ("_state", "args", "function", "kwargs", "time")
 
-    def __init__(self, owner: VirtualReactor, time: float, function: Any, args: Any, kwargs: Any) -> None:
-        self._owner, self.time, self.function, self.args, self.kwargs = owner, time, function, args, kwargs
+    def __init__(self, time: float, function: Any, args: Any, kwargs: Any) -> None:
+        self.time, self.function, self.args, self.kwargs = time, function, args, kwargs
         self._state = _IDLE
 
     def active(self) -> bool:
@@ -48,11 +48,6 @@ class VirtualCall:
 
     def getTime(self) -> float:
         return self.time
-
-    def reset(self, seconds: float) -> None:
-        self._state = _CANCELLED
-        moved = self._owner.callLater(seconds, self.function, *self.args, **self.kwargs)
-        raise NotImplementedError(f"reset is not simulated: {moved}")
 
     def run(self) -> None:
         self._state = _DONE
@@ -71,7 +66,7 @@ class VirtualReactor:
         return self._now
 
     def callLater(self, delay: float, function: Callable[..., Any], *args: Any, **kwargs: Any) -> VirtualCall:
-        call = VirtualCall(self, self._now + max(0.0, delay), function, args, kwargs)
+        call = VirtualCall(self._now + max(0.0, delay), function, args, kwargs)
         self._count += 1
         heapq.heappush(self._heap, (call.time, self._count, call))
         return call
@@ -125,7 +120,7 @@ class Life:
             self._on_turn(self.name)
             try:
                 function(*args, **kwargs)
-            except Exception:  # noqa: BLE001 - as the reactor does: logged, and the process goes on
+            except Exception:  # as the reactor does: logged, and the process goes on
                 log.exception("reactor_call_failed", function=repr(function))
 
     def installNameResolver(self, resolver: Any) -> Any:
