@@ -9,6 +9,7 @@ from gateway.app.tls import tls_faults
 from gateway.clock import Clock, FileClock, SystemClock
 from gateway.errors import ConfigError, StoreError
 from gateway.mo.charging.validate import charging_faults
+from gateway.model import MessageKind
 from gateway.settings import GatewaySettings
 from gateway.store import migrate
 from gateway.templates.registry import Registry
@@ -36,11 +37,19 @@ def startup_faults(settings: GatewaySettings) -> list[ConfigError]:
 
 
 def template_faults(settings: GatewaySettings) -> list[ConfigError]:
-    """Templates that are enabled and cannot be rendered within their limits."""
-    notices = settings.notices
+    """Templates that are enabled, now or by a dated rule set, and cannot be rendered within their limits."""
     registry = Registry.load()
-    wanted = [kind.value for kind in notices.enabled]
-    return registry.faults(wanted, notices.template_version, accents=notices.accents, max_parts=notices.max_parts)
+    found: dict[str, ConfigError] = {}
+    days = [rules.start for rules in settings.notices.rule_sets]
+    for notices in (settings.notices, *(settings.notices.on(day) for day in days)):
+        wanted = [kind.value for kind in notices.enabled]
+        if notices.supervision.enabled:
+            wanted.append(MessageKind.SUPERVISION_NOTICE.value)
+        for fault in registry.faults(
+            wanted, notices.template_version, accents=notices.accents, max_parts=notices.max_parts
+        ):
+            found.setdefault(str(fault), fault)
+    return list(found.values())
 
 
 def reply_template_faults(settings: GatewaySettings) -> list[ConfigError]:
