@@ -13,7 +13,7 @@ from gateway.smpp.pdu import tlv as tlv_of
 
 if TYPE_CHECKING:
     from sim_operator import Operator, Outgoing
-    from sim_world import World
+    from sim_world import Node, World
 
 _SUBMIT_SM = 0x00000004
 
@@ -87,6 +87,22 @@ class Wire:
             # A clock that is wrong by less than a minute, and a backlog of just before 21:00, are no violation.
             if row.kind != "mo_reply" and night:
                 world.violated("night (domain 6)", f"message {row.id} ({row.kind}) left at {local:%H:%M:%S}")
+
+    def in_doubt(self, node: Node) -> None:
+        """A crash leaves at most one window in doubt (2); one long message is always let in."""
+        if node.gateway is None:
+            return
+        for name, operator in node.settings.operators.items():
+            claimed = self._world.disk.rows(
+                "SELECT count(*) AS n FROM message m WHERE state = 'sending' AND node = :node AND route = :route",
+                node=node.gateway.lease.node,
+                route=name,
+            )[0].n
+            window = sum(bind.window for bind in operator.binds)
+            if claimed > window + 1:
+                self._world.violated(
+                    "one window in doubt (2)", f"{node.name} had {claimed} claims of {name}, window {window}"
+                )
 
     def _acknowledged(self, operator: Operator, outgoing: Outgoing, status: int) -> None:
         """Persist before acknowledging (4)."""

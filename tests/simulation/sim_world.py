@@ -120,6 +120,7 @@ class Node:
         """SIGKILL, and the service manager brings it back."""
         if self.life is not None and not self.life.dead:
             self.world.crashes += 1
+            self.world.wire.in_doubt(self)
             self.world.history.add("weather", "process_killed", node=self.name, back_in_s=round(back_s, 1))
             self._bury(self.life, back_s)
 

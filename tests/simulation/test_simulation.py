@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -135,3 +137,31 @@ def test_a_seed_is_one_history(monkeypatch: pytest.MonkeyPatch) -> None:
         world.run()
     assert first.history.lines == again.history.lines
     assert first.history.digest() != other.history.digest()
+
+
+def test_the_judge_convicts_notices_that_were_not_due(crime: _Crime) -> None:
+    world, before = crime.world, list(crime.world.violations)
+    kept = {id(dossier): dossier.history for agency in world.agencies for dossier in agency.dossiers.values()}
+    dossiers = [dossier for agency in world.agencies for dossier in agency.dossiers.values()]
+    for dossier in dossiers:  # as if no official had ever done anything
+        dossier.history = [replace(dossier.history[0], due_at=dossier.history[0].due_at + timedelta(days=30))]
+    _Judge(world).judge()
+    found, world.violations = world.violations[len(before) :], before
+    for dossier in dossiers:
+        dossier.history = kept[id(dossier)]
+    for invariant in ("no notice that is not due", "nothing announced twice", "apology only for those due tomorrow"):
+        assert any(violation.startswith(invariant) for violation in found), (invariant, found[:5])
+
+
+def test_the_judge_convicts_apologies_at_noon(crime: _Crime) -> None:
+    world, before = crime.world, list(crime.world.violations)
+    kept = {name: operator.submits for name, operator in world.operators.items()}
+    for operator in world.operators.values():
+        operator.submits = [
+            replace(submit, business=submit.business - timedelta(hours=5)) for submit in operator.submits
+        ]
+    _Judge(world).judge()
+    found, world.violations = world.violations[len(before) :], before
+    for name, operator in world.operators.items():
+        operator.submits = kept[name]
+    assert any(violation.startswith("the apology's hours") for violation in found), found[:5]
