@@ -48,8 +48,8 @@ _WORD = re.compile(r"[A-Za-z0-9_]+")
 
 # The form that most SMSCs send, read at one go; what it does not match is read pair by pair.
 _USUAL = re.compile(
-    r"id:(?P<id>[^\s,;|]+) (?:sub:(?P<sub>\d+) dlvrd:(?P<dlvrd>\d+) )?submit date:(?P<submit_date>\d{10,14}) "
-    r"done date:(?P<done_date>\d{10,14}) stat:(?P<stat>[A-Za-z]+) err:(?P<err>[^\s,;|]+)(?: [Tt]ext:(?P<text>.*))?",
+    r"id:(?P<id>[^\s\0,;|:=]+) (?:sub:(?P<sub>\d+) dlvrd:(?P<dlvrd>\d+) )?submit date:(?P<submit_date>\d{10,14}) "
+    r"done date:(?P<done_date>\d{10,14}) stat:(?P<stat>[A-Za-z]+) err:(?P<err>[^\s\0,;|:=]+)(?: [Tt]ext:(?P<text>.*))?",
     re.DOTALL,
 )
 

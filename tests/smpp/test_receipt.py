@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.smpp.constants import MessageStateCode, TlvTag
@@ -154,6 +154,8 @@ class TestText:
         assert (receipt.message_id, receipt.stat, receipt.error) == (message_id, stat, error)
 
     @given(st.from_regex(_USUAL, fullmatch=True))
+    @example("id:0 submit date:0000000000 done date:0000000000 stat:A err:\0")
+    @example("id:x-stat:B submit date:0000000000 done date:0000000000 stat:A err:0")
     def test_the_usual_form_reads_the_same_pair_by_pair(self, text: str) -> None:
         pairs = _scattered_fields(text)
         assert {name: value for name, value in text_fields(text).items() if value} == {
