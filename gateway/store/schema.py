@@ -399,7 +399,9 @@ dossier = sa.Table(
     # Business time at which it last left an announced state: a short absence is not announced again on its return.
     sa.Column("result_left_at", UtcDateTime),
     sa.Column("supplement_left_at", UtcDateTime),
-    sa.Column("requests", sa.Text, nullable=False, server_default=""),  # JSON list of its supervised supplement requests
+    sa.Column(
+        "requests", sa.Text, nullable=False, server_default=""
+    ),  # JSON list of its supervised supplement requests
     sa.Index("ix_dossier_due_on", "source", "due_on", "receipt_code"),  # as the apology pages
     sa.Index("ix_dossier_receipt_code", "receipt_code"),
     sa.Index("ix_dossier_agency_code", "agency_code"),
