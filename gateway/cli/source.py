@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -41,9 +40,12 @@ def source_check(names: tuple[str, ...], config_path: Path, sample: int, as_json
     if unknown:
         known = ", ".join(settings.sources) or "none"
         raise click.UsageError(f"there is no source '{unknown[0]}' in {config_path}; known: {known}")
+    from gateway.app.prepare import make_clock  # knows the configured clock
+
+    now = make_clock(settings).business_now()
     faults = 0
     for name in names or tuple(settings.sources):
-        found = survey(name, settings.sources[name], settings.agencies, datetime.now(UTC), sample)
+        found = survey(name, settings.sources[name], settings.agencies, now, sample)
         click.echo(json.dumps(asdict(found), ensure_ascii=False) if as_json else _text(found))
         faults += found.faults
     if faults:
