@@ -7,8 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.model import MessageState
-from gateway.store.schema import message
+from gateway.model import MessageState, PartState
+from gateway.store.schema import message, message_part
 from gateway.store.states import picked, state_is
 
 
@@ -44,7 +44,15 @@ def resend_doubtful_txn(
         )
         .returning(message.c.id)
     )
-    return sorted(number for (number,) in conn.execute(statement))
+    again = sorted(number for (number,) in conn.execute(statement))
+    if again:
+        # What became of the first attempt's parts must not end the second attempt before all its parts have left.
+        conn.execute(
+            sa.delete(message_part).where(
+                message_part.c.message_id.in_(again), message_part.c.state == PartState.UNKNOWN.value
+            )
+        )
+    return again
 
 
 def close_doubtful_txn(conn: Connection, before: datetime, now: datetime, limit: int) -> list[int]:
