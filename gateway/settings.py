@@ -647,6 +647,11 @@ def load_settings(path: Path) -> GatewaySettings:
         raise ConfigFaults(
             [ConfigError(str(path), f"cannot be read ({error.strerror})", "Name an existing file with --config")]
         ) from error
+    except UnicodeDecodeError as error:
+        what = f"is not UTF-8 (byte {error.start + 1})"
+        raise ConfigFaults(
+            [ConfigError(str(path), what, "Save it as UTF-8; name a YAML file with --config")]
+        ) from error
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:

@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from gateway.app.endpoints import endpoint_factory
-from gateway.app.prepare import startup_faults
+from gateway.app.prepare import agency_name_faults, startup_faults
 from gateway.dossiers.source import Source
 from gateway.errors import ConfigError, GatewayError
 from gateway.mt.operator import CONNECTIONS, esme_settings
@@ -31,7 +31,7 @@ Show = Callable[[str, list[ConfigError]], None]
 
 def run_check(settings: GatewaySettings, show: Show, *, offline: bool) -> None:
     """Check everything, telling each part's outcome as it is known. Runs the reactor to its end."""
-    show("configuration", startup_faults(settings))
+    show("configuration", [*startup_faults(settings), *agency_name_faults(settings)])
     if offline:
         return
     from twisted.internet import reactor as installed

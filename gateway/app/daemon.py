@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from gateway import log as logging_setup
 from gateway.app.gateway import Gateway
-from gateway.app.prepare import make_clock, prepare_store, startup_faults
+from gateway.app.prepare import agency_name_faults, make_clock, prepare_store, startup_faults
 from gateway.errors import StoreError
 from gateway.settings import GatewaySettings
 
@@ -34,6 +34,8 @@ def run_daemon(settings: GatewaySettings) -> int:
         log.error("configuration_fault", path=fault.path, what=fault.what, remedy=fault.remedy)
     if faults:
         return 1
+    for fault in agency_name_faults(settings):
+        log.warning("configuration_fault", path=fault.path, what=fault.what, remedy=fault.remedy)
     try:
         prepare_store(settings.store.url)
     except StoreError as error:

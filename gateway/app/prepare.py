@@ -13,6 +13,7 @@ from gateway.model import MessageKind
 from gateway.settings import GatewaySettings
 from gateway.store import migrate
 from gateway.templates.registry import Registry
+from gateway.templates.rendering import measure
 
 log = structlog.get_logger()
 
@@ -61,6 +62,35 @@ def reply_template_faults(settings: GatewaySettings) -> list[ConfigError]:
             for fault in registry.faults([template], version, accents="fold", max_parts=1):
                 path = f"queries.services.{number}.templates.{kind.value}"
                 faults.append(ConfigError(path, fault.what, "Name a template of one segment that exists"))
+    return faults
+
+
+def agency_name_faults(settings: GatewaySettings) -> list[ConfigError]:
+    """Configured names of agencies that are longer than the operators' registered texts allow.
+
+    Their notices are refused with that reason; the other agencies' go on, so that the daemon starts nevertheless.
+    """
+    registry = Registry.load()
+    limits = [
+        (placeholder.max, template)
+        for template in registry
+        if template.id in {kind.value for kind in settings.notices.enabled}
+        for name in template.names
+        if (placeholder := template.placeholder(name)) is not None
+        and placeholder.field == "agency_name"
+        and placeholder.overflow != "shorten"
+    ]
+    if not limits:
+        return []
+    most, template = min(limits, key=lambda found: found[0])
+    faults = []
+    for code, agency in settings.agencies.items():
+        names = {"name": agency.name or "", **{f"names.{at}.name": dated.name for at, dated in enumerate(agency.names)}}
+        for key, name in names.items():
+            length = measure(name, settings.notices.accents)
+            if length > most:
+                what = f"the name has {length} characters, the text of {template.id} allows {most}"
+                faults.append(ConfigError(f"agencies.{code}.{key}", what, "Write a shorter name"))
     return faults
 
 

@@ -378,7 +378,7 @@ class EsmeClient:
         self.cancel_attempt()
 
     def _on_connect_failed(self, failure: Failure) -> None:
-        why = failure.getErrorMessage() or type(failure.value).__name__
+        why = failure.getErrorMessage().rstrip(".") or type(failure.value).__name__
         self.last_error = f"connection failed: {'no answer in time' if self._timed_out else why}"
         self._life.failed()
 
