@@ -87,6 +87,19 @@ def test_late_answer_settles_even_what_waits_to_be_resent(box: Outbox) -> None:
     assert box.claim().messages == (), "it is not sent a second time"
 
 
+def test_sent_again_it_waits_for_all_its_parts(box: Outbox) -> None:
+    """The doubt of the first attempt must not end the second while a part is still to leave (a simulation found it)."""
+    (number,) = box.sent("1", parts=2)
+    box.record(outcome(number, UNKNOWN, 1, reason="no_answer"), outcome(number, UNKNOWN, 2, reason="no_answer"))
+    box.later(minutes=15)
+    box.db.do(doubt.resend_doubtful_txn, box.now, box.now, box.now, 10)
+    assert [item.id for item in box.claim().messages] == [number]
+    box.record(outcome(number, ACCEPTED, 1))
+    assert (box.state(number), box.see(number).node) == ("sending", NODE)
+    box.record(outcome(number, ACCEPTED, 2))
+    assert box.state(number) == "accepted"
+
+
 def test_given_back_goes_to_the_head_of_the_queue(box: Outbox) -> None:
     first, second = box.sent("1", "2")
     (third,) = box.add("3")
