@@ -62,7 +62,18 @@ def test_the_result_by_post_asks_nobody_to_come() -> None:
 
 
 def test_no_text_has_room_for_personal_data() -> None:
-    known = {"code", "agency_name", "due_date", "step", "status", "reason", "keyword", "shortcode", "request_no", "violations"}
+    known = {
+        "code",
+        "agency_name",
+        "due_date",
+        "step",
+        "status",
+        "reason",
+        "keyword",
+        "shortcode",
+        "request_no",
+        "violations",
+    }
     assert {found.field for template in REGISTRY for found in template.placeholders} <= known
 
 
