@@ -110,7 +110,7 @@ def _values(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return ", ".join(f"`{member}`" for member in annotation)
     if origin is Literal:
-        return ", ".join(f"`{value}`" for value in arguments)
+        return ", ".join(_literal(value) for value in arguments)
     if origin in (types.UnionType, Union):
         return ", ".join([*(_values(inner) for inner in arguments if inner is not type(None)), "null"])
     if origin is typing.Annotated:
@@ -155,6 +155,8 @@ def _literal(value: Any) -> str:
         return "empty"
     if isinstance(value, time):
         return f"`{value:%H:%M}`"
+    if isinstance(value, str):
+        value = value.replace("\r", r"\r").replace("\n", r"\n").replace("\t", r"\t")  # as YAML's "…" writes them
     return f"`{value}`"
 
 
