@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ def run_daemon(settings: GatewaySettings) -> int:
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
+    use_steady_time(reactor)
     try:
         logging_setup.configure(settings.log, final=True)
     except OSError as error:
@@ -47,6 +49,12 @@ def run_daemon(settings: GatewaySettings) -> int:
     reactor.addSystemEventTrigger("before", "shutdown", daemon.stop)
     reactor.run()
     return daemon.exit_status
+
+
+def use_steady_time(reactor: Any) -> None:
+    """Let every timer of the reactor count steadily. Twisted's own counts by the wall clock: when that is set back, no
+    enquire_link would leave and no answer would time out until it has caught up. Call it before anything is scheduled."""
+    reactor.seconds = time.monotonic
 
 
 class _Daemon:
