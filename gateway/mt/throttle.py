@@ -140,6 +140,7 @@ class Recovery:
         self._goal = self.full
         self._paused_until = float("-inf")
         self._pause_s = PAUSE_S
+        self._refused_again = False  # nothing was accepted since the last pause began
         self._rate = self.full  # parts per second at _rate_at; grows from there
         self._rate_at = 0.0
         self._tokens = 0.0
@@ -149,7 +150,10 @@ class Recovery:
         self._peak = 0  # … and in the best one
 
     def on_accepted(self, now: float, parts: int) -> None:
-        """The SMSC took parts."""
+        """The SMSC took parts: the pause was long enough, and the next one need not be longer."""
+        if now >= self._paused_until:
+            self._pause_s = PAUSE_S
+            self._refused_again = False
         if int(now) != self._second:
             self._second, self._in_second = int(now), 0
         self._in_second += parts
@@ -159,8 +163,9 @@ class Recovery:
         """The SMSC refused a submit as too fast. True: this begins a pause; False: it is part of one."""
         if now < self._paused_until:
             return False  # an answer to what left before the pause
-        again = self.throttled and now - self._paused_until < self._pause_s
+        again = self._refused_again and self.throttled and now - self._paused_until < self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S) if again else PAUSE_S
+        self._refused_again = True
         self._slow_down(now)
         self._paused_until = self._rate_at = self._tokens_at = now + self._pause_s
         return True

@@ -175,3 +175,13 @@ def test_congestion_state_slows_down_before_it_refuses() -> None:
     assert not recovery.on_congestion(1.5, 95), "once a second at most"
     assert recovery.on_congestion(2.5, 100)
     assert recovery.pause_left_s(2.5) > 0
+
+
+def test_an_smsc_that_takes_every_second_submit_is_not_paused_ever_longer() -> None:
+    recovery, now = Recovery(50), 10.0
+    for _ in range(6):
+        assert recovery.on_throttled(now)
+        pause_s = recovery.pause_left_s(now)
+        assert pause_s <= 2.0
+        now += pause_s + 0.01
+        recovery.on_accepted(now, 1)
