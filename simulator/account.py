@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from gateway.smpp.constants import CommandStatus, status_name
-from gateway.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, DataSm, SubmitSm
+from gateway.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, DataSm, Pdu, SubmitMulti, SubmitSm
 from simulator.behaviours.base import Gate
 from simulator.behaviours.chain import build_chain
 from simulator.behaviours.charging import Charging
@@ -18,8 +18,11 @@ from simulator.delivery import Delivery
 from simulator.link import Link
 from simulator.mailbox import Mailbox, Outgoing
 from simulator.mo import MoDesk
+from simulator.multi import MultiSubmits
+from simulator.operations import Operations
 from simulator.settings import AccountSettings, Mode
 from simulator.submits import Submits
+from simulator.troubles import Troubles
 from simulator.world import World
 
 log = structlog.get_logger()
@@ -30,7 +33,6 @@ _MODES: dict[type, Mode] = {
     BindReceiver: "receiver",
     BindTransceiver: "transceiver",
 }
-_GARBAGE = bytes.fromhex("0000000bdeadbeef") + b"this is no PDU"  # command_length 11: below any header
 
 
 def mode_of(pdu: BindPdu) -> Mode:
@@ -62,6 +64,9 @@ class Account:
         chain = build_chain(settings, self.faults, last, lambda concern: world.rng(name, concern))
         self.delivery = Delivery(name, settings, world, ids, self.faults, self.counters, self._box)
         self.submits = Submits(name, settings, world, chain, ids, self.delivery, self.counters)
+        self._multi = MultiSubmits(settings, self.submits, chain, ids, self.counters)
+        self._operations = Operations(name, world, self.delivery, self.submits.fates)
+        self._troubles = Troubles(name, settings.disturbances, world, self.faults, self.counters, self.sessions)
         self.mo = MoDesk(name, settings, world, ids, self.charging, self.counters, self._post_mo)
 
     # Binds
@@ -93,20 +98,28 @@ class Account:
             box = self._box(session.system_id)
             box.bound(session)
             box.adopt(self._unclaimed)
+            self.delivery.receipts.bound(session.system_id)
+        self._troubles.bound(session)
 
     def lost(self, session: Link, reason: str, unanswered: list[Outgoing]) -> None:
         """A session is gone."""
         if session in self.sessions:
             self.sessions.remove(session)
-        self.submits.forget(session)
+        self.submits.answers.forget(session)
         self._box(session.system_id).lost(session, unanswered)
         self._world.record.add("unbind", {**self._about(session), "reason": reason, "unanswered": len(unanswered)})
         log.info("esme_gone", **self._about(session), reason=reason, unanswered=len(unanswered))
 
     # PDUs
 
-    def submit(self, session: Link, pdu: SubmitSm | DataSm) -> None:
-        self.submits.take(session, pdu)
+    def request(self, session: Link, pdu: Pdu) -> None:
+        """A request of a bound session: submit_sm most of all."""
+        if isinstance(pdu, SubmitSm | DataSm):
+            self.submits.take(session, pdu)
+        elif isinstance(pdu, SubmitMulti):
+            self._multi.take(session, pdu)
+        else:
+            self._operations.take(session, pdu)
 
     def answered(self, session: Link, outgoing: Outgoing, status: int) -> None:
         self._box(session.system_id).answered(session, outgoing, status)
@@ -123,30 +136,14 @@ class Account:
         self._world.record.add("fault", {"account": self.name, "fault": fault.kind.value, "until": fault.until})
         if not fault.kind.at_once:
             self.faults.switch_on(fault)
-        for session in hit:
-            if fault.kind is FaultKind.CUT:
-                self.counters.links_cut += 1
-                session.abort()
-            elif fault.kind is FaultKind.UNBIND:
-                session.unbind()
-            elif fault.kind is FaultKind.GARBAGE:
-                session.write_raw(_GARBAGE)
-            elif fault.kind is FaultKind.SILENCE:
-                session.silence(True)
-        if fault.kind is FaultKind.SILENCE and fault.until is not None:
-            self._world.schedule.call_later(fault.until - self._world.schedule.now(), self._end_silence)
+        self._troubles.order(fault)
         return len(hit)
 
     def clear_faults(self, kind: FaultKind | None = None) -> None:
         """This fault off; without one, everything back to what the configuration says."""
         self.faults.clear(kind)
-        self._end_silence()
+        self._troubles.cleared()
         log.info("faults_cleared", account=self.name)
-
-    def _end_silence(self) -> None:
-        if self.faults.find(FaultKind.SILENCE) is None:
-            for session in list(self.sessions):
-                session.silence(False)
 
     # State
 
@@ -156,7 +153,7 @@ class Account:
 
     def waiting(self) -> int:
         """MO and receipts that no ESME has answered for good."""
-        return len(self._unclaimed) + sum(len(box) for box in self._boxes.values())
+        return len(self._unclaimed) + sum(len(box) for box in self._boxes.values()) + self.delivery.receipts.held
 
     def as_dict(self) -> dict[str, Any]:
         """For the control API."""

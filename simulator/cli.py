@@ -5,27 +5,28 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Callable, Iterable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from simulator import show
 from simulator.behaviours.faults import FaultKind
-from simulator.config_file import load_settings
+from simulator.cli_common import (
+    EXIT_BAD_CONFIGURATION,
+    EXIT_KEPT,
+    EXIT_REFUSED,
+    FILE,
+    as_json_option,
+    print_values,
+    talks_to_simulator,
+)
+from simulator.config_file import load_settings, parse_settings
 from simulator.control_client import ControlClient
 from simulator.errors import ConfigFaults, SimulatorError
-from simulator.settings import DEFAULT_CONTROL_PORT, SimulatorSettings
+from simulator.presets_cli import presets
+from simulator.settings import SimulatorSettings
 from simulator.values import parse_status
-
-F = TypeVar("F", bound=Callable[..., None])
-
-EXIT_REFUSED = 1  # the ESME refused the MO, or the command failed
-EXIT_BAD_CONFIGURATION = 2  # click's own code for a wrong command line, too
-EXIT_KEPT = 3  # the MO has no answer yet
-_CONFIG = click.Path(path_type=Path)
 
 
 def main() -> None:
@@ -51,42 +52,21 @@ def cli() -> None:
     """An SMSC on your own machine: accounts, receipts, handsets, faults on demand."""
 
 
-def talks_to_simulator(command: F) -> F:
-    """Adds --control and --config, and passes a :class:`ControlClient` as ``client``."""
-
-    @click.option("--control", "url", envvar="MOTCUA_SIMULATOR", help="control interface of the running simulator")
-    @click.option("--config", "config", type=_CONFIG, help="the running simulator's file: its control port is taken")
-    @wraps(command)
-    def with_client(*args: Any, url: str | None, config: Path | None, **kwargs: Any) -> None:
-        if url is None:
-            settings = load_settings(config).control
-            url = f"http://{settings.host}:{settings.port or DEFAULT_CONTROL_PORT}"
-        command(*args, client=ControlClient(url), **kwargs)
-
-    return with_client  # type: ignore[return-value]
-
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
-
-
-def _print(values: Any, as_json: bool, lines: Callable[[Any], Iterable[str]]) -> None:
-    if as_json:
-        click.echo(json.dumps(values, ensure_ascii=False))
-    else:
-        for line in lines(values):
-            click.echo(line)
+cli.add_command(presets)
 
 
 @cli.command()
-@click.option("--config", type=_CONFIG, help="YAML file; without one: any system_id and password on one port")
+@click.option("--config", type=FILE, help="YAML file; without one: any system_id and password on one port")
+@click.option("--preset", help="habits of a known SMSC, in place of a file: 'motcua-simulator presets' lists them")
 @click.option("--port", type=click.IntRange(0, 65535), help="SMPP port, where there is one account; 0 takes a free one")
 @click.option("--control-port", type=click.IntRange(0, 65535), help="port of the HTTP control interface")
 @click.option("--page-port", type=click.IntRange(0, 65535), help="the page on a port of its own, too")
-@click.option("--record", type=_CONFIG, help="file for the record of everything that passed, JSON lines")
+@click.option("--record", type=FILE, help="file for the record of everything that passed, JSON lines")
 @click.option("--seed", type=int, help="of all randomness")
 @click.option("--json", "as_json", is_flag=True, help="announce readiness as one JSON object")
 def run(
     config: Path | None,
+    preset: str | None,
     port: int | None,
     control_port: int | None,
     page_port: int | None,
@@ -95,7 +75,10 @@ def run(
     as_json: bool,
 ) -> None:
     """Run the simulator until it is stopped (Ctrl-C, SIGTERM)."""
-    settings = _overridden(load_settings(config), port, {"port": control_port, "page_port": page_port}, record, seed)
+    if config is not None and preset is not None:
+        raise click.UsageError("--preset stands in place of a file; in a file, write 'preset:' into an account")
+    loaded = load_settings(config) if preset is None else parse_settings({"accounts": {preset: {"preset": preset}}})
+    settings = _overridden(loaded, port, {"port": control_port, "page_port": page_port}, record, seed)
     from twisted.internet import reactor as installed  # the composition root: only a command that runs installs one
 
     from simulator import log
@@ -163,7 +146,7 @@ def mo(client: ControlClient, phone: str, text: str, wait_s: float, as_json: boo
     chosen = {name: value for name, value in options.items() if value is not None}
     body = {"from": phone, "text": text, "wait_s": wait_s, **chosen}
     answer = client.post("mo", body=body, timeout_s=wait_s + 30)
-    _print(answer, as_json, show.mo_lines)
+    print_values(answer, as_json, show.mo_lines)
     if answer["state"] != "delivered":
         sys.exit(EXIT_KEPT if answer["state"] == "kept" else EXIT_REFUSED)
 
@@ -175,7 +158,7 @@ def mo(client: ControlClient, phone: str, text: str, wait_s: float, as_json: boo
 def inbox(client: ControlClient, number: str | None, as_json: bool) -> None:
     """What the handset NUMBER received; without one, all handsets."""
     if number is not None:
-        _print(client.get("inbox", number), as_json, show.inbox_lines)
+        print_values(client.get("inbox", number), as_json, show.inbox_lines)
         return
     inboxes = [client.get("inbox", handset["number"]) for handset in client.get("inbox")["handsets"]]
     if as_json:
@@ -183,7 +166,7 @@ def inbox(client: ControlClient, number: str | None, as_json: bool) -> None:
     elif not inboxes:
         click.echo("No handset has received anything.")
     for one in () if as_json else inboxes:
-        _print(one, False, show.inbox_lines)
+        print_values(one, False, show.inbox_lines)
 
 
 @cli.command()
@@ -191,7 +174,7 @@ def inbox(client: ControlClient, number: str | None, as_json: bool) -> None:
 @talks_to_simulator
 def status(client: ControlClient, as_json: bool) -> None:
     """Accounts, binds, counters, faults."""
-    _print(client.get("status"), as_json, show.status_lines)
+    print_values(client.get("status"), as_json, show.status_lines)
 
 
 @cli.command()
@@ -215,7 +198,9 @@ def fault(
 ) -> None:
     """Order a fault on ACCOUNT ("all" for every one): throttle, cut, drop-answers … "clear" ends them."""
     if kind == "clear":
-        _print(client.delete("fault", account), as_json, lambda answer: [f"cleared: {', '.join(answer['cleared'])}"])
+        print_values(
+            client.delete("fault", account), as_json, lambda answer: [f"cleared: {', '.join(answer['cleared'])}"]
+        )
         return
     body: dict[str, Any] = {"fault": kind, "seconds": seconds, "count": count, "by_s": by_s}
     if command_status is not None:
@@ -224,7 +209,7 @@ def fault(
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--status") from error
     answer = client.post("fault", account, body={name: value for name, value in body.items() if value is not None})
-    _print(
+    print_values(
         answer,
         as_json,
         lambda done: [
@@ -258,7 +243,7 @@ def record(client: ControlClient, after: int, event: str | None, account: str | 
 @talks_to_simulator
 def charging(client: ControlClient, as_json: bool) -> None:
     """The operators' books: what was decided and charged for each MO."""
-    _print(client.get("charging"), as_json, show.charging_lines)
+    print_values(client.get("charging"), as_json, show.charging_lines)
 
 
 @cli.command()
@@ -270,7 +255,7 @@ def charging(client: ControlClient, as_json: bool) -> None:
 def balance(client: ControlClient, account: str, number: str, balance_vnd: int, as_json: bool) -> None:
     """Set the balance of the handset NUMBER at ACCOUNT, in VND."""
     answer = client.post("charging", account, "balance", body={"phone": number, "balance_vnd": balance_vnd})
-    _print(answer, as_json, lambda done: [f"{done['phone']}: {done['balance_vnd']} VND"])
+    print_values(answer, as_json, lambda done: [f"{done['phone']}: {done['balance_vnd']} VND"])
 
 
 if __name__ == "__main__":

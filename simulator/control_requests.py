@@ -52,7 +52,7 @@ class FaultBody(Settings):
     seconds: float | None = Field(None, gt=0, le=86_400)
     count: int | None = Field(None, ge=1, description="so many submit_sm")
     status: Status = 0
-    by_s: float = Field(1.0, gt=0, le=3600, description="of delay-answers")
+    by_s: float = Field(1.0, gt=0, le=3600, description="of delay-answers, hold-answers, slow-reader")
 
     @model_validator(mode="after")
     def _sense(self) -> FaultBody:
@@ -98,6 +98,6 @@ def fault_kinds() -> dict[str, Any]:
         takes = [] if kind.at_once else ["seconds"]
         takes += ["count"] if kind.countable else []
         takes += ["status"] if kind is FaultKind.STATUS else []
-        takes += ["by_s"] if kind is FaultKind.DELAY_ANSWERS else []
+        takes += ["by_s"] if kind in (FaultKind.DELAY_ANSWERS, FaultKind.HOLD_ANSWERS, FaultKind.SLOW_READER) else []
         kinds.append({"fault": kind.value, "at_once": kind.at_once, "takes": takes})
     return {"faults": kinds}

@@ -1,29 +1,35 @@
-"""What happens to a message after it was accepted: it reaches its handset or fails, and the ESME gets its receipts."""
+"""What happens to a message after it was accepted: it waits, reaches its handset or fails, and its receipts are due."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
-from gateway.smpp.pdu import DataSm, SubmitSm
-from simulator.behaviours.fates import Fate
-from simulator.behaviours.faults import FaultKind, Faults
+from gateway.smpp.constants import EsmClass, TlvTag
+from gateway.smpp.pdu import ReplaceSm, SubmitSm, tlv
+from gateway.smpp.text import DefaultAlphabet
+from simulator.behaviours.base import NEVER
+from simulator.behaviours.fates import EARLY, INTERMEDIATE, Fate
+from simulator.behaviours.faults import Faults
 from simulator.behaviours.message_ids import MessageIds
 from simulator.counters import Counters
 from simulator.errors import RequestError
 from simulator.inbox import ReceivedPart
-from simulator.mailbox import Mailbox, Outgoing
+from simulator.mailbox import Mailbox
+from simulator.messages import Accepted, Accepting, Messages
 from simulator.phones import international
-from simulator.receipts import Accepted, ReceiptWriter
-from simulator.record import quote
+from simulator.receipt_ways import ReceiptWays
+from simulator.receipts import ReceiptWriter
 from simulator.settings import AccountSettings
 from simulator.world import World
 
-_HELD_CHECK_S = 0.25  # how often a held receipt looks whether its fault is over
+_MODE_MASK = 0x03  # 5.2.12 esm_class: messaging mode
+_DATAGRAM = 1
 _WANTED_MASK = 0x03  # 5.2.17 registered_delivery: SMSC delivery receipt requested
 _WANTED_ON_FAILURE = 2
 _WANTED_ON_SUCCESS = 3  # 5.0 4.7.21
 _INTERMEDIATE_WANTED = 0x10
+_UDHI = int(EsmClass.UDHI)
+_PAYLOAD = int(TlvTag.MESSAGE_PAYLOAD)
 
 
 class Delivery:
@@ -40,97 +46,98 @@ class Delivery:
         mailbox_for: Callable[[str], Mailbox],
     ) -> None:
         self._name = name
-        self._quoted_name = quote(name)
         self._settings = settings.receipts
-        self._alphabet = settings.default_alphabet
+        self._alphabet: DefaultAlphabet = settings.default_alphabet
         self._world = world
-        self._faults = faults
         self._counters = counters
-        self._mailbox_for = mailbox_for
-        self._rng: random.Random = world.rng(name, "receipts")
-        self._writer = ReceiptWriter(settings.receipts, ids)
+        writer = ReceiptWriter(settings.receipts, ids)
+        self.receipts = ReceiptWays(name, settings.receipts, world, writer, faults, counters, mailbox_for)
+        self.messages = Messages(world.settings.messages.kept)
         self.under_way = 0
 
-    def begin(self, accepted: Accepted, fate: Fate) -> bool:
+    def begin(self, accepted: Accepted, fate: Fate, scheduled_at: float = 0.0) -> bool:
         """Let a message run towards its fate. True: its receipt leaves at once, before its submit_sm_resp."""
         self.under_way += 1
-        settings = self._settings
-        pdu = accepted.pdu
-        early = settings.early > 0 and _wants(pdu, fate.state) and self._rng.random() < settings.early
-        if early:
-            self._finish(accepted, fate)
+        self.messages.add(accepted)
+        if fate.ways & EARLY and _wants(accepted.pdu, fate.state):
+            self._finish(accepted, 0, fate)
             return True
-        if (
-            settings.intermediate > 0
-            and pdu.registered_delivery & _INTERMEDIATE_WANTED
-            and self._rng.random() < settings.intermediate
-        ):
-            self._world.schedule.call_later(fate.delay_s / 2, self._send, accepted, "ENROUTE", "000")
-        self._world.schedule.call_later(fate.delay_s, self._finish, accepted, fate)
+        self._set(accepted, fate, scheduled_at)
         return False
 
-    def _finish(self, accepted: Accepted, fate: Fate) -> None:
-        self.under_way -= 1
+    def _set(self, accepted: Accepted, fate: Fate, scheduled_at: float) -> None:
+        """Set the calls that lead to the final state."""
+        schedule, turn = self._world.schedule, accepted.turn
+        now = schedule.now()
+        start = now
+        if scheduled_at > now:
+            start = scheduled_at
+            accepted.state = "SCHEDULED"
+            schedule.call_later(start - now, self._leave, accepted, turn)
+        due = start + fate.delay_s
+        if accepted.expires_at == NEVER:
+            accepted.expires_at = start + self._settings.validity_s
+        if due > accepted.expires_at:
+            due = accepted.expires_at
+            fate = Fate("EXPIRED", self._settings.errors.get("EXPIRED", "000"), due - start, fate.ways)
+        if fate.ways & INTERMEDIATE and accepted.pdu.registered_delivery & _INTERMEDIATE_WANTED:
+            schedule.call_later((start + due) / 2 - now, self._intermediate, accepted, turn)
+        schedule.call_later(due - now, self._finish, accepted, turn, fate)
+
+    def _leave(self, accepted: Accepted, turn: int) -> None:
+        if accepted.turn == turn:
+            accepted.state = "ENROUTE"
+
+    def _intermediate(self, accepted: Accepted, turn: int) -> None:
+        if accepted.turn == turn:
+            self.receipts.send(accepted, "ENROUTE", "000")
+
+    def _finish(self, accepted: Accepted, turn: int, fate: Fate) -> None:
+        if accepted.turn != turn:
+            return
         pdu = accepted.pdu
         if fate.state == "DELIVRD":
             self._counters.reached_handsets += 1
             part = ReceivedPart(self._world.schedule.now(), self._name, accepted.message_id.text, pdu, self._alphabet)
             self._world.inbox.receive(_handset(pdu.destination_addr), part)
-        if not _wants(pdu, fate.state):
-            return
-        settings = self._settings
-        if settings.lost > 0 and self._rng.random() < settings.lost:
-            self._lose(accepted, fate.state)
-            return
-        self._send(accepted, fate.state, fate.error)
-        if settings.doubled > 0 and self._rng.random() < settings.doubled:
-            self._send(accepted, fate.state, fate.error)
+        self._end(accepted, fate.state, fate.error, fate.ways)
 
-    def _send(self, accepted: Accepted, stat: str, error: str) -> None:
-        if self._faults.any:
-            if self._faults.find(FaultKind.LOSE_RECEIPTS) is not None:
-                self._lose(accepted, stat)
-                return
-            if self._faults.find(FaultKind.HOLD_RECEIPTS) is not None:
-                self._world.schedule.call_later(_HELD_CHECK_S, self._send, accepted, stat, error)
-                return
-        now = self._world.schedule.now()
-        outgoing = Outgoing(
-            kind="receipt",
-            pdu=self._writer.build(accepted, stat, error, now),
-            posted_at=now,
-            settled=self._settled,
-            pdu_before_34=self._writer.build_before_34(accepted, stat, error, now),
-            about=(accepted, stat),
-        )
-        self._mailbox_for(accepted.system_id).post(outgoing)
+    def _end(self, accepted: Accepted, state: str, error: str, ways: int) -> None:
+        self.under_way -= 1
+        accepted.turn += 1
+        accepted.state, accepted.error, accepted.final_at = state, error, self._world.schedule.now()
+        if accepted.waiting is not None:
+            accepted.waiting(accepted)
+        if _wants(accepted.pdu, state):
+            self.receipts.send(accepted, state, error, ways)
 
-    def _settled(self, outgoing: Outgoing, status: int | None) -> None:
-        if status is None:
-            self._counters.receipts_given_up += 1
-        else:
-            self._counters.receipts_answered += 1
-        accepted, stat = outgoing.about
-        self._note(accepted, stat, "given_up" if status is None else "answered", status, outgoing)
+    def cancel(self, accepted: Accepted) -> None:
+        """cancel_sm, or replaced by a later submit_sm: it is DELETED. Only while it is en route."""
+        self._end(accepted, "DELETED", self._settings.errors.get("DELETED", "000"), 0)
 
-    def _lose(self, accepted: Accepted, stat: str) -> None:
-        self._counters.receipts_lost += 1
-        self._note(accepted, stat, "lost", None, None)
-
-    def _note(self, accepted: Accepted, stat: str, outcome: str, status: int | None, outgoing: Outgoing | None) -> None:
+    def replace(self, accepted: Accepted, by: ReplaceSm, fate: Fate, scheduled_at: float, expires_at: float) -> None:
+        """replace_sm: another text, and perhaps other times; its way begins anew. Only while it is en route."""
         pdu = accepted.pdu
-        sent_at = "null" if outgoing is None else f"{outgoing.sent_at:.4f}"
-        self._world.record.add_json(
-            "receipt",
-            f'"account":{self._quoted_name},"system_id":{quote(accepted.system_id)},'
-            f'"message_id":{quote(accepted.message_id.text)},"receipted_id":{quote(self._writer.receipted_id(accepted))},'
-            f'"source":{quote(pdu.source_addr)},"destination":{quote(pdu.destination_addr)},'
-            f'"stat":"{stat}","outcome":"{outcome}","status":{"null" if status is None else status},'
-            f'"attempts":{0 if outgoing is None else outgoing.attempts},"sent_at":{sent_at}',
+        assert isinstance(pdu, SubmitSm)
+        payload = tlv(by, _PAYLOAD)
+        others = tuple(one for one in pdu.tlvs if one.tag != _PAYLOAD)
+        accepted.pdu = pdu._replace(
+            short_message=by.short_message,
+            registered_delivery=by.registered_delivery,
+            sm_default_msg_id=by.sm_default_msg_id,
+            esm_class=pdu.esm_class & ~_UDHI,  # the new text is one part
+            tlvs=others if payload is None else (*others, *(one for one in by.tlvs if one.tag == _PAYLOAD)),
         )
+        accepted.turn += 1
+        accepted.state = "ENROUTE"
+        if expires_at != NEVER:
+            accepted.expires_at = expires_at
+        self._set(accepted, fate, scheduled_at)
 
 
-def _wants(pdu: SubmitSm | DataSm, stat: str) -> bool:
+def _wants(pdu: Accepting, stat: str) -> bool:
+    if pdu.esm_class & _MODE_MASK == _DATAGRAM:
+        return False  # 2.10.1: neither stored nor receipted
     wanted = pdu.registered_delivery & _WANTED_MASK
     if wanted == _WANTED_ON_FAILURE:
         return stat != "DELIVRD"

@@ -54,6 +54,14 @@ class Link:
     def write_raw(self, data: bytes) -> None:
         self._session.write_raw(data)
 
+    def read_slowly(self, on: bool) -> None:
+        """Slow reader: the ESME's octets wait in the operating system until they are taken."""
+        protocol = self._session.protocol
+        if on:
+            protocol.pause_reading("now and then")
+        else:
+            protocol.resume_reading("now and then")
+
     def silence(self, on: bool) -> None:
         """Half-open: nothing is read, nothing is written, the connection stays."""
         self.silent = on

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from gateway.smpp.constants import EsmClass, MessageStateCode, TlvTag
-from gateway.smpp.pdu import DataSm, DeliverSm, SubmitSm, Tlv, tlv
+from gateway.smpp.pdu import DataSm, DeliverSm, Tlv, tlv
 from gateway.smpp.receipt_text import STATES_BY_WORD, format_receipt_text
-from simulator.behaviours.message_ids import MessageId, MessageIds
+from simulator.behaviours.message_ids import MessageIds
+from simulator.messages import Accepted, Accepting
 from simulator.settings import ReceiptSettings
 
 # Plain numbers: looking up an enum's member costs more than encoding it.
@@ -24,16 +24,6 @@ _UDHI = int(EsmClass.UDHI)
 _ONE_OCTET_CODINGS = frozenset({0, 1, 3})  # default alphabet, IA5, Latin-1
 _GSM_NETWORK = 3  # 5.3.2.31 network_error_code, first octet
 _QUOTED_OCTETS = 20  # Appendix B: the first 20 characters of the message
-
-
-@dataclass(slots=True)
-class Accepted:
-    """A message that the SMSC took over."""
-
-    pdu: SubmitSm | DataSm
-    message_id: MessageId
-    system_id: str  # of the session it came by: its receipts go to this ESME
-    at: float
 
 
 class ReceiptWriter:
@@ -64,16 +54,34 @@ class ReceiptWriter:
         return self._deliver_sm(accepted, stat, self._text(accepted, stat, error, now), ())
 
     def _text(self, accepted: Accepted, stat: str, error: str, now: float) -> bytes:
+        settings = self._settings
+        word = settings.stat_words.get(stat, stat)
+        if settings.text_template is not None:
+            return self._filled(settings.text_template, accepted, stat, word, error, now).encode("latin-1", "replace")
         text = format_receipt_text(
             self.receipted_id(accepted),
-            stat,
+            word,
             datetime.fromtimestamp(accepted.at, self._zone),
             datetime.fromtimestamp(now, self._zone),
             error=error,
-            seconds=self._settings.time_format == "seconds",
+            delivered=1 if stat == "DELIVRD" else 0,
+            seconds=settings.time_format == "seconds",
             text=_quoted(accepted.pdu),
         )
         return text.encode("latin-1", "replace")
+
+    def _filled(self, template: str, accepted: Accepted, stat: str, word: str, error: str, now: float) -> str:
+        form = "%y%m%d%H%M%S" if self._settings.time_format == "seconds" else "%y%m%d%H%M"
+        return template.format(
+            id=self.receipted_id(accepted),
+            sub="001",
+            dlvrd="001" if stat == "DELIVRD" else "000",
+            submit=datetime.fromtimestamp(accepted.at, self._zone).strftime(form),
+            done=datetime.fromtimestamp(now, self._zone).strftime(form),
+            stat=word,
+            err=error,
+            text=_quoted(accepted.pdu),
+        )
 
     def _tlvs(self, accepted: Accepted, stat: str, error: str) -> tuple[Tlv, ...]:
         tlvs = [
@@ -120,7 +128,7 @@ class ReceiptWriter:
         )
 
 
-def _quoted(pdu: SubmitSm | DataSm) -> str:
+def _quoted(pdu: Accepting) -> str:
     """The beginning of the message, where it is plain ASCII; SMSCs leave out the others."""
     if isinstance(pdu, DataSm) or pdu.data_coding not in _ONE_OCTET_CODINGS or pdu.esm_class & _UDHI:
         return ""

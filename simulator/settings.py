@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from simulator.presets import with_preset
 from simulator.values import NO_DELAY, Delay, DelayValue, Pattern, Port, Probability, Settings, Status
 
 Mode = Literal["transmitter", "receiver", "transceiver"]
@@ -17,6 +18,13 @@ IdForm = Literal["decimal", "hex", "hex_upper", "zero_padded", "uuid"]
 FinalState = Literal["DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD"]
 DEFAULT_PORT = 2775  # registered for SMPP
 DEFAULT_CONTROL_PORT = 2780  # beside the operators' ports of the samples
+
+
+def _texts(value: Any) -> Any:
+    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 
 class ControlSettings(Settings):
@@ -70,6 +78,12 @@ class SessionSettings(Settings):
     max_pdu_octets: int = Field(65_536, ge=256, le=16_777_216)
 
 
+class MessageSettings(Settings):
+    """What query_sm, cancel_sm and replace_sm can ask for."""
+
+    kept: int = Field(50_000, ge=0, le=10_000_000, description="newest accepted messages of each account")
+
+
 class MessageIdSettings(Settings):
     """The message_id of submit_sm_resp."""
 
@@ -93,6 +107,13 @@ class ReceiptSettings(Settings):
         "as_given", description="how the receipt writes the id: 'decimal' under hex responses is a common quirk"
     )
     time_format: Literal["minutes", "seconds"] = Field("minutes", description="YYMMDDhhmm, or with seconds")
+    text_template: str | None = Field(
+        None,
+        description="of the text, with {id} {sub} {dlvrd} {submit} {done} {stat} {err} {text}; default: Appendix B's form",
+    )
+    stat_words: dict[str, str] = Field(
+        default_factory=dict, description="other words after 'stat:': {DELIVRD: DELIVERED}; the TLV keeps its number"
+    )
     utc_offset_hours: float = Field(7.0, ge=-12, le=14, description="of the dates in the text; Vietnam")
     esm_class_bit: bool = Field(True, description="false: a receipt that only its text tells from an MO")
     weights: dict[FinalState, float] = Field(
@@ -106,11 +127,32 @@ class ReceiptSettings(Settings):
     delay: DelayValue = Field(
         default_factory=lambda: Delay.model_validate({"fixed": 1.0}), description="acceptance to final state"
     )
+    validity_s: float = Field(
+        172_800.0,
+        gt=0,
+        description="two days, as usual: then a message without a validity_period of its own is EXPIRED",
+    )
+    unreachable: tuple[Pattern, ...] = Field(
+        (), description="handsets that are off, by destination_addr: their messages wait, and are EXPIRED in the end"
+    )
     early: Probability = Field(0.0, description="receipts that leave before their submit_sm_resp")
     early_by_s: float = Field(0.2, ge=0, description="how long such a submit_sm_resp is held back")
     lost: Probability = Field(0.0, description="never sent, though the handset has the message")
     doubled: Probability = Field(0.0, description="sent twice")
     intermediate: Probability = Field(0.0, description="an ENROUTE receipt first, where the ESME asked for it")
+    reordered: Probability = Field(0.0, description="held back until a later one has gone first")
+    reordered_within_s: float = Field(5.0, gt=0, description="the longest that such a receipt waits for another one")
+    after_reconnect: Probability = Field(0.0, description="held back until the ESME has bound anew")
+
+    @field_validator("text_template")
+    @classmethod
+    def _fills(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                value.format(id="", sub="", dlvrd="", submit="", done="", stat="", err="", text="")
+            except (KeyError, IndexError, ValueError) as error:
+                raise ValueError(f"cannot be filled: {error}") from error
+        return value
 
     @field_validator("weights")
     @classmethod
@@ -139,6 +181,13 @@ class StatusSettings(Settings):
         return value
 
 
+class StallSettings(Settings):
+    """The SMSC stands still in regular intervals."""
+
+    every_s: float = Field(gt=0, description="from one stall's end to the next one's")
+    lasting_s: float = Field(gt=0, description="submit_sm of this time are answered at its end")
+
+
 class DisturbanceSettings(Settings):
     """Faults that come by themselves. The same faults on demand: ``motcua-simulator fault``."""
 
@@ -146,6 +195,40 @@ class DisturbanceSettings(Settings):
     drop_requests: Probability = Field(0.0, description="submit_sm ignored altogether")
     cut: Probability = Field(0.0, description="per submit_sm: the link is cut after it was accepted")
     cut_at: tuple[int, ...] = Field((), description="the link is cut at these submit_sm of the account, counted from 1")
+    cut_after: DelayValue | None = Field(None, description="from a session's bind to the cut of its link; none: never")
+    unbind_after: DelayValue | None = Field(None, description="from a session's bind to an unbind from this side")
+    stall: StallSettings | None = Field(None, description="answers that wait, all at the same times")
+    slow_reader_s: float | None = Field(
+        None, gt=0, le=60, description="the ESME's octets are read only every so many seconds"
+    )
+
+
+class DirectiveSettings(Settings):
+    """A message may say itself what becomes of it, see above."""
+
+    text: bool = Field(True, description="`#sim status=0x58#` in a text")
+    number_prefix: str | None = Field(
+        None, pattern=r"^\d{2,14}$", description="destinations that are directives: 84999 makes 84999100088 one"
+    )
+
+
+class TlsSettings(Settings):
+    """TLS on the account's port. Without files the simulator makes a certificate of its own at each start."""
+
+    certificate: Path | None = Field(None, description="PEM, the chain behind it; default: one of its own")
+    key: Path | None = Field(None, description="PEM; required with certificate")
+    save_certificate: Path | None = Field(None, description="where its own certificate is written, for ESMEs to trust")
+    names: Texts = Field(("localhost", "127.0.0.1"), description="host names and addresses of its own certificate")
+    client_ca: Path | None = Field(None, description="PEM; ESMEs must show a certificate of this CA")
+    minimum: Literal["1.2", "1.3"] = "1.2"
+
+    @model_validator(mode="after")
+    def _pairs(self) -> TlsSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        if self.certificate is not None and self.save_certificate is not None:
+            raise ValueError("save_certificate is for the simulator's own certificate, which a file replaces")
+        return self
 
 
 class MoSettings(Settings):
@@ -224,16 +307,12 @@ class ChargingSettings(Settings):
         return {str(key): balance for key, balance in value.items()} if isinstance(value, dict) else value
 
 
-def _texts(value: Any) -> Any:
-    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
-
-
 class AccountSettings(Settings):
     """One ESME's contract with this SMSC."""
 
+    preset: str | None = Field(
+        None, description="an SMSC whose habits are the defaults here: `motcua-simulator presets` lists them"
+    )
     port: Port = Field(DEFAULT_PORT, description="several accounts may share one")
     system_id: str = Field("*", max_length=15, description="* takes any")
     password: str = Field("*", max_length=64, repr=False, description="* takes any")
@@ -252,8 +331,21 @@ class AccountSettings(Settings):
     latency: DelayValue = Field(default=NO_DELAY, description="submit_sm to submit_sm_resp")
     statuses: StatusSettings = Field(default_factory=StatusSettings)
     disturbances: DisturbanceSettings = Field(default_factory=DisturbanceSettings)
+    directives: DirectiveSettings = Field(default_factory=DirectiveSettings)
+    congestion_state: bool = Field(False, description="tell it in every submit_sm_resp, as SMPP 5.0 allows")
+    distribution_lists: dict[str, Texts] = Field(
+        default_factory=dict, description="name: numbers; destinations of submit_multi"
+    )
+    tls: TlsSettings | None = Field(None, description="none: plain TCP; `{}`: TLS with a certificate of its own")
     mo: MoSettings = Field(default_factory=MoSettings)
     charging: ChargingSettings | None = Field(None, description="none: replies are ordinary messages")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("preset"), str):
+            return with_preset(cls, values, values["preset"])
+        return values
 
 
 class SimulatorSettings(Settings):
@@ -266,6 +358,7 @@ class SimulatorSettings(Settings):
     log: LogSettings = Field(default_factory=LogSettings)
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     sessions: SessionSettings = Field(default_factory=SessionSettings)
+    messages: MessageSettings = Field(default_factory=MessageSettings)
     accounts: dict[str, AccountSettings] = Field(
         default_factory=lambda: {"any": AccountSettings()},
         min_length=1,
@@ -280,5 +373,12 @@ class SimulatorSettings(Settings):
             if twin != name and account.port != 0:
                 raise ValueError(
                     f"accounts.{name}: port {account.port} and system_id '{account.system_id}' are those of '{twin}'"
+                )
+        ways: dict[int, str] = {}
+        for name, account in self.accounts.items():
+            other = ways.setdefault(account.port, name)
+            if account.port and self.accounts[other].tls != account.tls:
+                raise ValueError(
+                    f"accounts.{name}.tls: port {account.port} is also that of '{other}', whose tls differs"
                 )
         return self

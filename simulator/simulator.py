@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import structlog
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.web.server import Site
 
 from gateway.smpp.connection import SessionSettings
 from gateway.smpp.server import SmscFactory, SmscSettings
@@ -132,9 +131,17 @@ class Simulator:
         factory = TappedFactory(self._reactor, Smsc(accounts, self.world.record), settings, self.world.pdus)
         self._factories.append(factory)
         names = ", ".join(account.name for account in accounts)
-        port = self._listen(
-            accounts[0].settings.port, factory, self.settings.host, f"accounts.{accounts[0].name}.port", "--port"
-        )
+        first = accounts[0]
+        listener: Any = factory
+        if first.settings.tls is not None:
+            from twisted.protocols.tls import TLSMemoryBIOFactory  # only who asks for TLS pays for OpenSSL
+
+            from simulator.tls import server_options
+
+            options: Any = server_options(first.settings.tls, f"accounts.{first.name}.tls")
+            listener = TLSMemoryBIOFactory(options, isClient=False, wrappedFactory=listener)
+            listener.noisy = False
+        port = self._listen(first.settings.port, listener, self.settings.host, f"accounts.{first.name}.port", "--port")
         for account in accounts:
             self.ports[account.name] = port
         log.debug("listening", port=port, accounts=names)
@@ -150,7 +157,7 @@ class Simulator:
         if control.host not in ("127.0.0.1", "localhost", "::1"):
             log.warning("control_open_to_network", host=control.host)
 
-    def _listen(self, port: int, factory: SmscFactory | Site, host: str, where: str, option: str) -> int:
+    def _listen(self, port: int, factory: Any, host: str, where: str, option: str) -> int:
         try:
             listening = self._reactor.listenTCP(port, factory, backlog=200, interface=host)
         except CannotListenError as error:

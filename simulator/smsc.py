@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from gateway.smpp.constants import CommandStatus, status_name
-from gateway.smpp.pdu import DataSm, Pdu, SubmitSm, make_response
+from gateway.smpp.pdu import Pdu
 from gateway.smpp.ports import ReactorTime
 from gateway.smpp.server import BindPdu, SmscFactory, SmscSession, SmscSettings
 from simulator.account import Account
@@ -57,10 +57,7 @@ class Smsc:
         if found is None:
             return  # its link was cut while this PDU waited behind the one that did it
         account, link = found
-        if isinstance(request, SubmitSm | DataSm):
-            account.submit(link, request)
-        else:  # query_sm, cancel_sm, replace_sm, submit_multi, broadcast_sm: this SMSC does not offer them
-            session.reply(make_response(request, CommandStatus.ESME_RINVCMDID), request)
+        account.request(link, request)
 
     def on_response(self, session: SmscSession, token: Any, response: Pdu) -> None:
         found = self._links.get(session)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 
 from gateway.smpp.constants import EsmClass, TlvTag
-from gateway.smpp.pdu import DataSm, DataSmResp, Pdu, SubmitSm, SubmitSmResp, tlv_int
+from gateway.smpp.pdu import DataSm, SubmitSm, tlv_int
 from gateway.smpp.text import decode_text, parse_concatenation, user_data
-from simulator.behaviours.base import Submission
+from simulator.answers import Answers, Submitter
+from simulator.behaviours.base import NEVER, Submission
 from simulator.behaviours.chain import Chain
 from simulator.behaviours.fates import Fates
 from simulator.behaviours.message_ids import MessageId, MessageIds
 from simulator.counters import Counters
 from simulator.delivery import Delivery
-from simulator.receipts import Accepted
+from simulator.messages import Accepted
 from simulator.record import quote
 from simulator.settings import AccountSettings
 from simulator.world import World
@@ -28,18 +26,6 @@ log = structlog.get_logger()
 _USER_MESSAGE_REFERENCE = int(TlvTag.USER_MESSAGE_REFERENCE)  # plain numbers: looking up an enum's member is slow
 _UDHI = int(EsmClass.UDHI)
 _EMPTY = '""'
-
-
-class Submitter(Protocol):
-    """What is needed of the session that a submit_sm came by."""
-
-    system_id: str
-
-    def reply(self, response: Pdu, request: Pdu) -> object: ...
-
-    def forget(self, request: Pdu) -> None: ...
-
-    def abort(self) -> None: ...
 
 
 class Submits:
@@ -62,71 +48,76 @@ class Submits:
         self._world = world
         self._chain = chain
         self._ids = ids
-        self._fates = Fates(settings.receipts, world.rng(name, "fates"))
+        self.fates = Fates(settings.receipts, world.rng(name, "fates"))
         self._delivery = delivery
         self._counters = counters
-        self._open: Counter[Submitter] = Counter()  # delayed answers by session
+        self.answers = Answers(world.schedule, chain.congestion)
 
     def take(self, session: Submitter, pdu: SubmitSm | DataSm) -> None:
         """Handle one submit_sm or data_sm."""
-        now = self._world.schedule.now()
-        self._counters.submit(now)
-        concatenation = parse_concatenation(pdu) if pdu.tlvs or pdu.esm_class & _UDHI else None
-        submission = Submission(pdu, now, self._counters.submits, self._open[session], concatenation)
+        submission = self.submission(session, pdu)
         self._chain.run(submission)
         if submission.ignored:
             self._counters.requests_dropped += 1
             session.forget(pdu)
-            self._note(session, submission, None, "request_dropped")
+            self.note(session, submission, None, "request_dropped")
             return
-        message_id = self._accept(session, submission)
+        accepted = self.accept(session, submission)
         if submission.cut:
             self._counters.links_cut += 1
-            self._note(session, submission, message_id, "link_cut")
+            self.note(session, submission, accepted, "link_cut")
             log.info("link_cut", account=self._name, system_id=session.system_id, submit=submission.ordinal)
             session.abort()
         elif submission.answered:
-            self._note(session, submission, message_id, "answered")
-            self._answer(session, submission, message_id)
+            self.note(session, submission, accepted, "answered")
+            self.answers.give(session, submission, "" if accepted is None else accepted.message_id.text, accepted)
         else:
             self._counters.answers_dropped += 1
             session.forget(pdu)
-            self._note(session, submission, message_id, "answer_dropped")
+            self.note(session, submission, accepted, "answer_dropped")
 
-    def forget(self, session: Submitter) -> None:
-        """A session is gone."""
-        del self._open[session]
+    def submission(self, session: Submitter, pdu: SubmitSm | DataSm) -> Submission:
+        """Count one, and make what the behaviours judge."""
+        now = self._world.schedule.now()
+        self._counters.submit(now)
+        concatenation = parse_concatenation(pdu) if pdu.tlvs or pdu.esm_class & _UDHI else None
+        return Submission(pdu, now, self._counters.submits, self.answers.open(session), concatenation)
 
-    def _accept(self, session: Submitter, submission: Submission) -> MessageId | None:
+    def accept(
+        self, session: Submitter, submission: Submission, message_id: MessageId | None = None
+    ) -> Accepted | None:
+        """Take a message over that was judged; None when it was refused. ``message_id``: the one that its kin have."""
         if submission.status:
             self._counters.refused[submission.status] += 1
             if not submission.deliver_anyway:
                 return None
         else:
             self._counters.accepted += 1
-        message_id = self._ids.take()
-        accepted = Accepted(submission.pdu, message_id, session.system_id, submission.at)
-        if self._delivery.begin(accepted, self._fates.draw(submission)):
-            submission.delay_s += self._settings.receipts.early_by_s
-        return message_id
-
-    def _answer(self, session: Submitter, submission: Submission, message_id: MessageId | None) -> None:
         pdu = submission.pdu
-        text = message_id.text if message_id is not None and not submission.status else ""
-        response: Callable[..., SubmitSmResp | DataSmResp] = DataSmResp if isinstance(pdu, DataSm) else SubmitSmResp
-        answer = response(pdu.sequence_number, submission.status, text)
-        if submission.delay_s <= 0:
-            session.reply(answer, pdu)
-            return
-        self._open[session] += 1
-        self._world.schedule.call_later(submission.delay_s, self._answer_later, session, answer, pdu)
+        if isinstance(pdu, SubmitSm) and pdu.replace_if_present_flag == 1:
+            self._replace_present(session, pdu)
+        accepted = Accepted(pdu, message_id or self._ids.take(), session.system_id, submission.at)
+        if submission.expires_at != NEVER:
+            accepted.expires_at = submission.expires_at
+        if self._delivery.begin(accepted, self.fates.draw(submission), submission.scheduled_at):
+            submission.delay_s += self._settings.receipts.early_by_s
+        return accepted
 
-    def _answer_later(self, session: Submitter, answer: Pdu, request: Pdu) -> None:
-        if session in self._open:
-            self._open[session] -= 1
-            session.reply(answer, request)
+    def _replace_present(self, session: Submitter, pdu: SubmitSm) -> None:
+        """5.2.18 replace_if_present_flag: the newest one under way between the same two of the same service_type."""
+        for other in self._delivery.messages.newest_first():
+            if (
+                other.en_route
+                and other.system_id == session.system_id
+                and other.pdu.source_addr == pdu.source_addr
+                and other.pdu.destination_addr == pdu.destination_addr
+                and other.pdu.service_type == pdu.service_type
+            ):
+                self._delivery.cancel(other)
+                return
 
-    def _note(self, session: Submitter, submission: Submission, message_id: MessageId | None, outcome: str) -> None:
+    def note(self, session: Submitter, submission: Submission, accepted: Accepted | None, outcome: str) -> None:
+        """Into the record."""
         pdu = submission.pdu
         part = submission.concatenation
         octets = part.octets if part is not None else user_data(pdu)
@@ -140,11 +131,14 @@ class Submits:
             f'"udh":{"null" if part is None else [part.reference, part.total, part.part]},'
             f'"user_message_reference":{"null" if reference is None else reference},'
             f'"registered_delivery":{pdu.registered_delivery},'
-            f'"message_id":{quote(message_id.text) if message_id is not None else _EMPTY},'
+            f'"message_id":{quote(accepted.message_id.text) if accepted is not None else _EMPTY},'
             f'"status":{submission.status:d},"outcome":"{outcome}"'
         )
         if submission.refused_by:
             members += f',"refused_by":"{submission.refused_by}"'
+        if submission.directive_fault:
+            members += f',"directive_fault":{quote(submission.directive_fault)}'
+            log.warning("directive_not_understood", account=self._name, fault=submission.directive_fault)
         if submission.charge is not None:
             members += f',"charge":{json.dumps(submission.charge)}'
         self._world.record.add_json("submit", members)

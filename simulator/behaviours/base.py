@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.smpp.pdu import DataSm, SubmitSm
 from gateway.smpp.text import Concatenation
+
+if TYPE_CHECKING:
+    from simulator.behaviours.directives import Directive
+
+NEVER = float("inf")
+AnswerForm = Literal["", "nack", "wrong_number", "twice"]
 
 
 @dataclass(slots=True)
@@ -22,10 +28,15 @@ class Submission:
     refused_by: str = ""
     delay_s: float = 0.0  # of the answer
     answered: bool = True  # False: the answer is lost
+    answer_form: AnswerForm = ""  # "": submit_sm_resp as the standard has it
     ignored: bool = False  # True: as if the PDU had never come
     cut: bool = False  # True: the link goes down in place of the answer
     deliver_anyway: bool = False  # True: refused in the response, yet the handset gets it
     charge: dict[str, Any] | None = None  # for the record
+    directive: Directive | None = None  # what the message says itself
+    directive_fault: str = ""  # why it could not be read
+    scheduled_at: float = 0.0  # schedule_delivery_time, Unix seconds; 0: at once
+    expires_at: float = NEVER  # validity_period
 
 
 class Gate(Protocol):

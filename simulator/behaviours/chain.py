@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from simulator.behaviours.addresses import Addresses
 from simulator.behaviours.base import Disturbance, Gate, Submission
+from simulator.behaviours.congestion import Congestion
 from simulator.behaviours.cuts import Cuts
+from simulator.behaviours.directives import Directives
 from simulator.behaviours.drops import Drops
 from simulator.behaviours.faults import Faults
 from simulator.behaviours.latency import Latency
+from simulator.behaviours.stalls import Stalls
 from simulator.behaviours.statuses import Statuses
 from simulator.behaviours.throttle import TpsLimit, WindowLimit
+from simulator.behaviours.times import Times
 from simulator.settings import AccountSettings
 
 
@@ -21,13 +25,21 @@ from simulator.settings import AccountSettings
 class Chain:
     gates: tuple[Gate, ...]
     disturbances: tuple[Disturbance, ...]
+    congestion: Congestion | None
 
     def run(self, submission: Submission) -> None:
         """Ask every disturbance, then the gates in order until one refuses. An ignored request reaches no gate."""
+        self.disturb(submission)
+        if not submission.ignored:
+            self.judge(submission)
+
+    def disturb(self, submission: Submission) -> None:
+        """Ask every disturbance."""
         for disturbance in self.disturbances:
             disturbance.disturb(submission)
-        if submission.ignored:
-            return
+
+    def judge(self, submission: Submission) -> None:
+        """Ask the gates in order until one refuses."""
         for gate in self.gates:
             status = gate.judge(submission)
             if status:
@@ -46,19 +58,49 @@ def build_chain(
     ``last`` gates have effects (charging), so they see only what all others let pass. ``rng_for`` gives each behaviour a
     generator of its own: what one draws does not shift what another draws.
     """
-    gates: list[Gate] = [faults, WindowLimit(settings.window)]
-    if settings.tps is not None:
-        gates.append(TpsLimit(settings.tps))
-    gates.append(Addresses(settings.source_addrs))
+    limit = TpsLimit(settings.tps) if settings.tps is not None else None
+    wanted = settings.directives
+    directives = (
+        Directives(wanted.text, wanted.number_prefix, settings.default_alphabet)
+        if wanted.text or wanted.number_prefix
+        else None
+    )
+    congestion = Congestion(settings.window, limit) if settings.congestion_state else None
+    gates = _gates(settings, faults, limit, directives, rng_for)
+    return Chain((*gates, *last), tuple(_disturbances(settings, faults, directives, rng_for)), congestion)
+
+
+def _gates(
+    settings: AccountSettings,
+    faults: Faults,
+    limit: TpsLimit | None,
+    directives: Directives | None,
+    rng_for: Callable[[str], random.Random],
+) -> Iterator[Gate]:
+    yield faults
+    yield WindowLimit(settings.window)
+    if limit is not None:
+        yield limit
+    yield Addresses(settings.source_addrs)
+    yield Times()
+    if directives is not None:
+        yield directives
     if settings.statuses.rules or settings.statuses.weights:
-        gates.append(Statuses(settings.statuses, rng_for("statuses")))
-    gates.extend(last)
-    disturbances: list[Disturbance] = [faults]
+        yield Statuses(settings.statuses, rng_for("statuses"))
+
+
+def _disturbances(
+    settings: AccountSettings, faults: Faults, directives: Directives | None, rng_for: Callable[[str], random.Random]
+) -> Iterator[Disturbance]:
     if not settings.latency.none:
-        disturbances.append(Latency(settings.latency, rng_for("latency")))
+        yield Latency(settings.latency, rng_for("latency"))
     wanted = settings.disturbances
     if wanted.drop_answers or wanted.drop_requests:
-        disturbances.append(Drops(wanted.drop_answers, wanted.drop_requests, rng_for("drops")))
+        yield Drops(wanted.drop_answers, wanted.drop_requests, rng_for("drops"))
     if wanted.cut or wanted.cut_at:
-        disturbances.append(Cuts(wanted.cut, wanted.cut_at, rng_for("cuts")))
-    return Chain(tuple(gates), tuple(disturbances))
+        yield Cuts(wanted.cut, wanted.cut_at, rng_for("cuts"))
+    if wanted.stall is not None:
+        yield Stalls(wanted.stall.every_s, wanted.stall.lasting_s)
+    if directives is not None:
+        yield directives  # after what the settings say, which it overrides for its message
+    yield faults

@@ -128,9 +128,12 @@ class Charging:
         if part is not None and part.reference in mo.replies:
             return mo.replies[part.reference], 0, False
         before_vnd = mo.paid_vnd
-        if decision == "charge":
+        ordered = submission.directive.outcome if submission.directive is not None else None
+        if ordered is not None:
+            outcome: Outcome = self._play(mo, ordered)
+        elif decision == "charge":
             if mo.outcome == "charged" and self._settings.charge_at == "reply":
-                outcome: Outcome = "charged_before"
+                outcome = "charged_before"
             else:
                 outcome = "charged" if mo.outcome == "charged" else self._take(mo)
         else:
@@ -153,6 +156,15 @@ class Charging:
         self._balances[mo.phone] = balance_vnd - price_vnd
         mo.paid_vnd = price_vnd
         return "charged"
+
+    def _play(self, mo: ChargedMo, outcome: Outcome) -> Outcome:
+        """An outcome that the message itself orders, whatever the decision and the balance."""
+        if outcome == "charged" and not mo.paid_vnd:
+            mo.paid_vnd = self._settings.price_vnd
+            self._balances[mo.phone] = self.balance(mo.phone) - mo.paid_vnd
+        elif outcome in ("refunded", "not_charged"):
+            self._give_back(mo)
+        return outcome
 
     def _give_back(self, mo: ChargedMo) -> None:
         if mo.paid_vnd:

@@ -1,24 +1,41 @@
-"""What becomes of an accepted message: its final state and when it is reached."""
+"""What becomes of an accepted message: its final state, when it is reached, and by which ways its receipts go."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from simulator.behaviours.base import Submission
+from simulator.behaviours.base import NEVER, Submission
+from simulator.behaviours.directives import Directive
 from simulator.behaviours.weights import WeightedChoice
 from simulator.settings import ReceiptSettings
 
 _REMEMBERED = 4096  # long messages under way at a time; the parts of one come close together
 
+# The ways of a receipt, as bits: most messages have none, and one comparison tells so.
+EARLY = 1  # before the submit_sm_resp
+LOST = 2  # never sent
+TWICE = 4
+INTERMEDIATE = 8  # an ENROUTE first
+REORDERED = 16  # behind a later one
+AFTER_RECONNECT = 32  # not before the ESME has bound anew
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+_BY_NAME = {
+    "early": EARLY,
+    "twice": TWICE,
+    "intermediate": INTERMEDIATE,
+    "reordered": REORDERED,
+    "after-reconnect": AFTER_RECONNECT,
+}
+
+
+class Fate(NamedTuple):
     state: str  # "DELIVRD", …
     error: str  # "000"
-    delay_s: float  # acceptance to final state
+    delay_s: float  # acceptance to final state; NEVER: the handset is out of reach until the message expires
+    ways: int = 0
 
 
 class Fates:
@@ -28,13 +45,40 @@ class Fates:
         self._settings = settings
         self._rng = rng
         self._rules = [(re.compile(rule.destination), rule) for rule in settings.rules]
+        self._unreachable = [re.compile(pattern) for pattern in settings.unreachable]
         self._choice = WeightedChoice(settings.weights, rng)
         self._shared: OrderedDict[tuple[str, str, int], tuple[str, str]] = OrderedDict()
+        shares = (
+            (EARLY, settings.early),
+            (LOST, settings.lost),
+            (TWICE, settings.doubled),
+            (INTERMEDIATE, settings.intermediate),
+            (REORDERED, settings.reordered),
+            (AFTER_RECONNECT, settings.after_reconnect),
+        )
+        self._ways = [(way, share) for way, share in shares if share > 0]
 
     def draw(self, submission: Submission) -> Fate:
         """The fate of this part. A part that overtook the others may reach its state before them."""
         state, error = self._state(submission)
-        return Fate(state, error, self._settings.delay.draw(self._rng))
+        delay_s = self._settings.delay.draw(self._rng)
+        ways = 0
+        for way, share in self._ways:
+            if self._rng.random() < share:
+                ways |= way
+        if self._unreachable and any(one.search(submission.pdu.destination_addr) for one in self._unreachable):
+            delay_s = NEVER
+        fate = Fate(state, error, delay_s, ways)
+        return fate if submission.directive is None else self._ordered(fate, submission.directive)
+
+    def _ordered(self, fate: Fate, directive: Directive) -> Fate:
+        """What the message itself asks for. One that asks for anything of its receipt is spared the accidents."""
+        state = directive.state
+        error = directive.error or (fate.error if state is None else self._settings.errors.get(state, "000"))
+        delay_s = fate.delay_s if directive.delay_s is None else directive.delay_s
+        ways = sum(_BY_NAME[name] for name in directive.ways) | (LOST if directive.drop == "receipt" else 0)
+        asked = state or directive.error or directive.delay_s is not None or ways
+        return Fate(state or fate.state, error, delay_s, ways if asked else fate.ways)
 
     def _state(self, submission: Submission) -> tuple[str, str]:
         concatenation = submission.concatenation

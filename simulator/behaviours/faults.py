@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.smpp.constants import CommandStatus
-from simulator.behaviours.base import Submission
+from simulator.behaviours.base import AnswerForm, Submission
 
 
 class FaultKind(StrEnum):
@@ -19,23 +19,63 @@ class FaultKind(StrEnum):
     DROP_ANSWERS = "drop-answers"  # accepted, delivered, never answered
     DROP_REQUESTS = "drop-requests"  # submits ignored altogether
     DELAY_ANSWERS = "delay-answers"  # answered by so many seconds later
+    HOLD_ANSWERS = "hold-answers"  # nothing is answered until the fault ends, then all at once
+    NACK = "nack"  # generic_nack in place of submit_sm_resp
+    WRONG_ANSWERS = "wrong-answers"  # the answer bears a sequence_number that nobody used
+    DOUBLE_ANSWERS = "double-answers"  # every answer comes twice
     LOSE_RECEIPTS = "lose-receipts"  # receipts that fall due are never sent
     HOLD_RECEIPTS = "hold-receipts"  # receipts that fall due wait until the end of the fault
+    RECEIPTS_AFTER_BIND = "receipts-after-bind"  # receipts that fall due wait for the ESME's next bind
     REFUSE_BINDS = "refuse-binds"  # ESME_RBINDFAIL to every bind
     SILENCE = "silence"  # half-open: links stay up, nothing is read or answered
+    SLOW_READER = "slow-reader"  # the ESME's octets are read only now and then
     CUT = "cut"  # at once: every link of the account goes down without a word
     UNBIND = "unbind"  # at once: every session gets an unbind
     GARBAGE = "garbage"  # at once: octets that are no PDU
+    GARBAGE_LENGTH = "garbage-length"  # at once: a PDU that claims to have 2 GB
+    GARBAGE_COMMAND = "garbage-command"  # at once: a PDU with a command_id that nobody knows
+    GARBAGE_BODY = "garbage-body"  # at once: a deliver_sm whose strings do not end
+    GARBAGE_TLV = "garbage-tlv"  # at once: a deliver_sm with unknown, repeated and empty TLVs, which is legal
+    HALF_PDU = "half-pdu"  # at once: half a PDU, and then silence
+    ALERT = "alert"  # at once: alert_notification
 
     @property
     def at_once(self) -> bool:
         """It happens and is over: it has no duration."""
-        return self in (FaultKind.CUT, FaultKind.UNBIND, FaultKind.GARBAGE)
+        return self in _AT_ONCE
 
     @property
     def countable(self) -> bool:
         """It hits submits one by one, so it may hit so many of them."""
-        return self.value in ("throttle", "queue-full", "status", "drop-answers", "drop-requests", "delay-answers")
+        return self in _COUNTABLE
+
+
+_AT_ONCE = frozenset(
+    {
+        FaultKind.CUT,
+        FaultKind.UNBIND,
+        FaultKind.GARBAGE,
+        FaultKind.GARBAGE_LENGTH,
+        FaultKind.GARBAGE_COMMAND,
+        FaultKind.GARBAGE_BODY,
+        FaultKind.GARBAGE_TLV,
+        FaultKind.HALF_PDU,
+        FaultKind.ALERT,
+    }
+)
+_COUNTABLE = frozenset(
+    {
+        FaultKind.THROTTLE,
+        FaultKind.QUEUE_FULL,
+        FaultKind.STATUS,
+        FaultKind.DROP_ANSWERS,
+        FaultKind.DROP_REQUESTS,
+        FaultKind.DELAY_ANSWERS,
+        FaultKind.NACK,
+        FaultKind.WRONG_ANSWERS,
+        FaultKind.DOUBLE_ANSWERS,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -47,6 +87,11 @@ class ActiveFault:
     by_s: float = 0.0
 
 
+_ANSWER_FORMS: tuple[tuple[FaultKind, AnswerForm], ...] = (
+    (FaultKind.NACK, "nack"),
+    (FaultKind.WRONG_ANSWERS, "wrong_number"),
+    (FaultKind.DOUBLE_ANSWERS, "twice"),
+)
 _REFUSALS = {FaultKind.THROTTLE: CommandStatus.ESME_RTHROTTLED, FaultKind.QUEUE_FULL: CommandStatus.ESME_RMSGQFUL}
 
 
@@ -93,6 +138,8 @@ class Faults:
     def judge(self, submission: Submission) -> int:
         if not self._active:
             return 0
+        if submission.answer_form == "nack":
+            return CommandStatus.ESME_RINVCMDID
         for kind in (FaultKind.THROTTLE, FaultKind.QUEUE_FULL, FaultKind.STATUS):
             fault = self._hit(kind)
             if fault is not None:
@@ -109,6 +156,12 @@ class Faults:
         fault = self._hit(FaultKind.DELAY_ANSWERS)
         if fault is not None:
             submission.delay_s += fault.by_s
+        fault = self.find(FaultKind.HOLD_ANSWERS)
+        if fault is not None:
+            submission.delay_s += fault.by_s if fault.until is None else fault.until - self._now()
+        for kind, form in _ANSWER_FORMS:
+            if self._hit(kind) is not None:
+                submission.answer_form = form
 
     def _hit(self, kind: FaultKind) -> ActiveFault | None:
         fault = self.find(kind)

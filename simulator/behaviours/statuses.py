@@ -21,6 +21,8 @@ class Statuses:
         self._choice = WeightedChoice(settings.weights, rng) if settings.weights else None
 
     def judge(self, submission: Submission) -> int:
+        if submission.directive is not None and submission.directive.status is not None:
+            return 0  # the message itself has decided, even when it asks for ESME_ROK
         for pattern, status in self._rules:
             if pattern.search(submission.pdu.destination_addr):
                 return status

@@ -25,6 +25,10 @@ class TpsLimit:
         times.append(submission.at)
         return 0
 
+    def share(self, now: float) -> float:
+        """How much of the licence the last second has used, 0 to 1."""
+        return sum(now - at < 1.0 for at in self._times) / self._tps
+
 
 class WindowLimit:
     """Refuses with ESME_RTHROTTLED what exceeds the agreed number of unanswered submit_sm of a connection."""

@@ -8,11 +8,11 @@ from simulator_rig import Esme, Rig
 from gateway.smpp.pdu import (
     BindReceiver,
     BindTransmitter,
+    BroadcastSm,
     DataSm,
     DataSmResp,
     EnquireLink,
     GenericNack,
-    QuerySm,
     SubmitSm,
     Tlv,
     Unbind,
@@ -182,7 +182,7 @@ def test_data_sm_is_taken_like_submit_sm() -> None:
 
 def test_what_this_smsc_does_not_offer_is_refused_in_step() -> None:
     esme = Rig().bound()
-    assert esme.response(esme.send(QuerySm(message_id="1"))).command_status == 0x03
+    assert esme.response(esme.send(BroadcastSm())).command_status == 0x03
     assert esme.submitted().command_status == 0
 
 

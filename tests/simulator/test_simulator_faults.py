@@ -197,3 +197,145 @@ def test_clear_ends_every_fault() -> None:
     rig.account.clear_faults()
     assert esme.submitted().command_status == 0
     assert rig.account.as_dict()["faults"] == []
+
+
+def test_s8_answers_held_until_the_fault_ends_come_at_once() -> None:
+    rig = Rig()
+    esme = rig.bound()
+    order(rig, FaultKind.HOLD_ANSWERS, 3.0)
+    numbers = []
+    for _ in range(5):
+        numbers.append(esme.submit())
+        rig.advance(0.5)
+    assert all(esme.unanswered(number) for number in numbers)
+    rig.advance(0.6)
+    assert all(esme.response(number).command_status == 0 for number in numbers)
+
+
+def test_s8_stalls_in_regular_intervals() -> None:
+    rig = Rig(disturbances={"stall": {"every_s": 10, "lasting_s": 2}})
+    esme = rig.bound()
+    slow = []
+    for _ in range(40):
+        number = esme.submit()
+        slow.append(esme.unanswered(number))
+        rig.advance(0.5)
+    assert 7 <= sum(slow) <= 9  # four in each of two stalls
+    rig.advance(2)
+    assert not any(esme.unanswered(number) for number in range(2, 42))
+
+
+def test_s8_generic_nack_in_place_of_an_answer() -> None:
+    rig = Rig(receipts={"delay": 0.1})
+    esme = rig.bound()
+    order(rig, FaultKind.NACK, left=1)
+    answer = esme.response(esme.submit())
+    assert (type(answer).__name__, answer.command_status) == ("GenericNack", 3)
+    rig.advance(1)
+    assert rig.inbox() == []
+    assert esme.submitted().command_status == 0
+
+
+def test_s8_answers_that_come_twice() -> None:
+    rig = Rig()
+    esme = rig.bound()
+    order(rig, FaultKind.DOUBLE_ANSWERS, left=1)
+    number = esme.submit()
+    answers = [pdu for pdu in esme.received if pdu.sequence_number == number and pdu.command_id & 0x80000000]
+    assert len(answers) == 2
+    assert answers[0] == answers[1]
+
+
+def test_s8_answers_to_nobody() -> None:
+    rig = Rig()
+    esme = rig.bound()
+    order(rig, FaultKind.WRONG_ANSWERS, left=1)
+    number = esme.submit()
+    assert esme.unanswered(number)
+    assert esme.received[-1].sequence_number == number | 0x40000000
+    assert esme.submitted().command_status == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "understood"),
+    [
+        (FaultKind.GARBAGE, False),
+        (FaultKind.GARBAGE_LENGTH, False),
+        (FaultKind.GARBAGE_BODY, True),
+        (FaultKind.GARBAGE_COMMAND, True),
+        (FaultKind.GARBAGE_TLV, True),
+        (FaultKind.ALERT, True),
+    ],
+)
+def test_s8_every_kind_of_garbage(kind: FaultKind, understood: bool) -> None:
+    from gateway.smpp.errors import RecoverablePduError, UnrecoverablePduError
+    from gateway.smpp.framing import Framer
+    from gateway.smpp.pdu import decode
+
+    rig = Rig()
+    esme = rig.bound()
+    order(rig, kind)
+    octets = esme.transport.value()
+    esme.transport.clear()
+    if not understood:
+        with pytest.raises(UnrecoverablePduError):
+            Framer().feed(octets)
+        return
+    (frame,) = Framer().feed(octets)
+    if kind is FaultKind.GARBAGE_BODY:
+        with pytest.raises(RecoverablePduError):
+            decode(frame)
+    else:
+        decode(frame)
+
+
+def test_s8_half_a_pdu() -> None:
+    from gateway.smpp.framing import Framer
+
+    rig = Rig()
+    esme = rig.bound()
+    order(rig, FaultKind.HALF_PDU)
+    framer = Framer()
+    assert framer.feed(esme.transport.value()) == []
+    assert framer.buffered_octets > 16
+    esme.transport.clear()
+
+
+def test_s8_a_slow_reader_looks_now_and_then() -> None:
+    rig = Rig()
+    esme = rig.bound()
+    order(rig, FaultKind.SLOW_READER, 10.0, by_s=1.0)
+    states = []
+    for _ in range(1000):
+        rig.reactor.advance(0.01)
+        states.append(esme.transport.producerState)
+    assert 5 <= states.count("producing") <= 25
+    rig.advance(1.5)
+    assert esme.transport.producerState == "producing"
+
+
+def test_a_slow_reader_by_the_settings_reads_slowly_from_the_bind() -> None:
+    rig = Rig(disturbances={"slow_reader_s": 0.5})
+    esme = rig.bound()
+    assert esme.transport.producerState == "paused"
+    rig.advance(0.5, step_s=0.001)
+    rig.advance(0.1)
+    assert esme.transport.producerState == "paused"
+
+
+def test_s8_links_that_live_for_so_long() -> None:
+    rig = Rig(disturbances={"cut_after": {"uniform": [5, 10]}})
+    esme, other = rig.bound(), rig.bound()
+    rig.advance(4.9)
+    assert not esme.closed
+    rig.advance(5.2)
+    assert esme.closed
+    assert other.closed
+    assert rig.account.counters.links_cut == 2
+
+
+def test_s8_an_unbind_after_a_while() -> None:
+    rig = Rig(disturbances={"unbind_after": 3})
+    esme = rig.bound()
+    rig.advance(3.1)
+    assert any(isinstance(pdu, Unbind) for pdu in esme.received)

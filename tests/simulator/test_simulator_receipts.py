@@ -215,3 +215,79 @@ def test_receipts_lost_and_held_on_demand() -> None:
     rig.advance(1)
     assert len(esme.delivered()) == 1
     assert [entry["outcome"] for entry in rig.record("receipt")] == ["answered", "lost"]
+
+
+def ids_in(pdus: list[DeliverSm | DataSm]) -> list[str]:
+    return [parsed.message_id for parsed in map(parse_receipt, pdus) if parsed is not None]
+
+
+def test_s7_a_reordered_receipt_follows_a_later_one() -> None:
+    rig = Rig(receipts={"reordered": 0.3, "delay": 0.1, "reordered_within_s": 2.0})
+    esme = rig.bound()
+    ids = []
+    for _ in range(60):
+        ids.append(esme.submitted().message_id)
+        rig.advance(0.1)
+    rig.advance(3)
+    received = ids_in(esme.delivered())
+    assert sorted(received) == sorted(ids)
+    assert received != ids
+    assert sum(one != other for one, other in zip(received, ids, strict=True)) > 10
+
+
+def test_s7_a_reordered_receipt_that_no_other_follows_comes_in_time() -> None:
+    rig = Rig(receipts={"reordered": 1.0, "delay": 0.1, "reordered_within_s": 2.0})
+    esme = rig.bound()
+    esme.submitted()
+    rig.advance(2.0)
+    assert esme.delivered() == []
+    assert rig.account.waiting() == 1
+    rig.advance(0.2)
+    assert len(esme.delivered()) == 1
+
+
+def test_s7_receipts_that_wait_for_a_new_bind() -> None:
+    rig = Rig(receipts={"after_reconnect": 1.0, "delay": 0.1})
+    first = rig.bound()
+    first.submitted()
+    rig.advance(5)
+    assert first.delivered() == []
+    assert rig.account.waiting() == 1
+    first.lose()
+    second = rig.bound()
+    rig.advance(0.1)
+    assert len(second.delivered()) == 1
+    assert rig.account.waiting() == 0
+
+
+def test_receipts_wait_for_a_bind_on_demand() -> None:
+    rig = Rig(receipts={"delay": 0.1})
+    esme = rig.bound()
+    rig.account.order(ActiveFault(FaultKind.RECEIPTS_AFTER_BIND, None, None))
+    esme.submitted()
+    rig.advance(2)
+    assert esme.delivered() == []
+    rig.account.clear_faults()
+    other = rig.bound()
+    rig.advance(0.1)
+    assert len(esme.delivered()) + len(other.delivered()) == 1
+
+
+def test_a_receipt_in_other_words() -> None:
+    rig = Rig(
+        receipts={
+            "form": "both",
+            "text_template": "id:{id} submitdate:{submit} donedate:{done} stat:{stat} err:{err}",
+            "stat_words": {"DELIVRD": "DELIVERED"},
+            "time_format": "seconds",
+            "delay": 1,
+        }
+    )
+    response, (receipt,) = run_one(rig)
+    assert isinstance(receipt, DeliverSm)
+    words = f"id:{response.message_id} submitdate:260105150000 donedate:260105150001 stat:DELIVERED err:000"
+    assert receipt.short_message.decode() == words
+    assert tlv_int(receipt, 0x0427) == 2
+    parsed = parse_receipt(receipt)
+    assert parsed is not None
+    assert (parsed.stat, parsed.final) == ("DELIVERED", True)
