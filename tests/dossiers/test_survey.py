@@ -168,23 +168,21 @@ FILL = (
 )
 
 
-def test_postgresql(store_backend: str, empty_url: str) -> None:
-    if store_backend != "postgresql":
-        pytest.skip("for PostgreSQL")
-    engine = sa.create_engine(empty_url, poolclass=sa.NullPool)
+def test_postgresql(postgres_empty_url: str) -> None:
+    engine = sa.create_engine(postgres_empty_url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         for statement in ddl("postgresql"):
             connection.exec_driver_sql(statement)
         for n in range(25):
             connection.exec_driver_sql(FILL.format(code=n, second=n, true="true", false="false"))
-    found = look(empty_url)
+    found = look(postgres_empty_url)
     assert found.findings == []
     assert [timing.indexed for timing in found.timings] == [True, True]
     assert found.types["at_one_stop_shop"] == "BOOLEAN"
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP INDEX ho_so_cap_nhat")
         connection.exec_driver_sql("INSERT INTO ho_so (so_bien_nhan, trang_thai) VALUES ('x', 'Lưu kho')")
-    found = look(empty_url)
+    found = look(postgres_empty_url)
     assert levels(found, "no index answers the question 'what changed'") == [Level.FAULT]
     assert levels(found, "no index answers the question 'one dossier'") == []
     assert levels(found, "'Lưu kho' is not mapped") == [Level.FAULT]
