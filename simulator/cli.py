@@ -14,7 +14,6 @@ from simulator import show
 from simulator.behaviours.faults import FaultKind
 from simulator.cli_common import (
     EXIT_BAD_CONFIGURATION,
-    EXIT_KEPT,
     EXIT_REFUSED,
     FILE,
     as_json_option,
@@ -24,6 +23,7 @@ from simulator.cli_common import (
 from simulator.config_file import load_settings, parse_settings
 from simulator.control_client import ControlClient
 from simulator.errors import ConfigFaults, SimulatorError
+from simulator.mo_cli import mo, replay
 from simulator.presets_cli import presets
 from simulator.settings import SimulatorSettings
 from simulator.values import parse_status
@@ -52,7 +52,9 @@ def cli() -> None:
     """An SMSC on your own machine: accounts, receipts, handsets, faults on demand."""
 
 
+cli.add_command(mo)
 cli.add_command(presets)
+cli.add_command(replay)
 
 
 @cli.command()
@@ -128,27 +130,6 @@ def _overridden(
     if record is not None:
         settings = settings.model_copy(update={"record": settings.record.model_copy(update={"path": record})})
     return settings if seed is None else settings.model_copy(update={"seed": seed})
-
-
-@cli.command()
-@click.option("--from", "phone", required=True, help="the handset: 84905123456 or 0905123456")
-@click.option("--to", required=True, help="the shortcode: 8083")
-@click.option("--account", help="operator's account; default: by the handset's prefix")
-@click.option("--coding", type=click.Choice(["auto", "gsm7", "ucs2"]), default="auto", help="auto: by the text")
-@click.option("--form", type=click.Choice(["udh8", "udh16", "sar", "payload"]), help="of a long text")
-@click.option("--copies", type=click.IntRange(1, 100), default=1, help="deliver the same MO so many times")
-@click.option("--wait", "wait_s", type=click.FloatRange(0, 600), default=10.0, help="seconds to wait for the answer")
-@click.argument("text")
-@as_json_option
-@talks_to_simulator
-def mo(client: ControlClient, phone: str, text: str, wait_s: float, as_json: bool, **options: Any) -> None:
-    """A handset sends TEXT. Exit code 0: taken; 1: refused; 3: kept, no ESME has taken it yet."""
-    chosen = {name: value for name, value in options.items() if value is not None}
-    body = {"from": phone, "text": text, "wait_s": wait_s, **chosen}
-    answer = client.post("mo", body=body, timeout_s=wait_s + 30)
-    print_values(answer, as_json, show.mo_lines)
-    if answer["state"] != "delivered":
-        sys.exit(EXIT_KEPT if answer["state"] == "kept" else EXIT_REFUSED)
 
 
 @cli.command()

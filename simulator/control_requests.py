@@ -31,18 +31,37 @@ class MoBody(Settings):
 
     phone: str = Field(alias="from")
     to: str = Field(min_length=1, max_length=20)
-    text: str = Field(max_length=40_000)
+    text: str = Field("", max_length=40_000)
     account: str | None = None
-    coding: Literal["auto", "gsm7", "ucs2"] = "auto"
+    coding: Literal["auto", "gsm7", "ucs2", "ascii", "latin1"] = "auto"
     form: Literal["udh8", "udh16", "sar", "payload"] | None = None
     copies: int = Field(1, ge=1, le=100)
     tlvs: tuple[RawTlv, ...] = ()
+    flash: bool = False
+    octets: Annotated[bytes | None, BeforeValidator(_hex)] = Field(
+        None, max_length=65_000, description="in place of the text, in hexadecimal"
+    )
+    data_coding: int | None = Field(None, ge=0, le=255)
+    esm_class: int | None = Field(None, ge=0, le=255)
+    order: tuple[int, ...] = Field((), max_length=1000, description="parts in the order they leave")
     wait_s: float = Field(10.0, ge=0, le=600, description="how long to wait for the ESME's answer")
 
     def request(self) -> MoRequest:
         """Raises :class:`RequestError`."""
-        tlvs = tuple(Tlv(raw.tag, raw.value) for raw in self.tlvs)
-        return MoRequest(international(self.phone), self.to, self.text, self.coding, self.form, self.copies, tlvs)
+        return MoRequest(
+            phone=international(self.phone),
+            to=self.to,
+            text=self.text if self.octets is None else self.octets.hex(),
+            coding=self.coding,
+            form=self.form,
+            copies=self.copies,
+            tlvs=tuple(Tlv(raw.tag, raw.value) for raw in self.tlvs),
+            flash=self.flash,
+            octets=self.octets,
+            data_coding=self.data_coding,
+            esm_class=self.esm_class,
+            order=self.order,
+        )
 
 
 class FaultBody(Settings):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import structlog
 from twisted.internet.defer import Deferred
 
-from gateway.smpp.constants import status_name
+from gateway.smpp.constants import DataCoding, TlvTag, status_name
 from gateway.smpp.pdu import DeliverSm, Tlv
-from gateway.smpp.text import DefaultAlphabet, LongMessageForm, choose_coding, segment
+from gateway.smpp.text import Coding, DefaultAlphabet, LongMessageForm, Segment, choose_coding, segment
 from simulator.behaviours.charging import Charging
 from simulator.behaviours.message_ids import MessageIds
 from simulator.counters import Counters
@@ -24,6 +24,10 @@ from simulator.world import World
 log = structlog.get_logger()
 
 MoState = Literal["kept", "delivered", "refused", "given_up", "not_charged"]
+MoCoding = Literal["auto", "gsm7", "ucs2", "ascii", "latin1"]
+_ONE_PART = {"ascii": (int(DataCoding.IA5), "ascii"), "latin1": (int(DataCoding.LATIN_1), "latin-1")}
+_FLASH = 0x10  # 3GPP TS 23.038 §4: general group with a message class, class 0; + 0x08 for UCS-2
+_SHORT_MESSAGE_OCTETS = 254  # 3.4 §4.4.1; more goes into message_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,15 @@ class MoRequest:
     phone: str  # international digits
     to: str
     text: str
-    coding: Literal["auto", "gsm7", "ucs2"] = "auto"
+    coding: MoCoding = "auto"
     form: LongMessageForm | None = None  # None: as the account's settings say
     copies: int = 1  # 2 and above: the SMSC delivers the same MO again, under the same id
     tlvs: tuple[Tlv, ...] = ()  # raw, beside the SMSC's own
+    flash: bool = False  # class 0: shown at once
+    octets: bytes | None = None  # in place of the text: one part of exactly these
+    data_coding: int | None = None  # in place of what the coding says
+    esm_class: int | None = None  # the same; 0x40 when the octets begin with a user data header
+    order: tuple[int, ...] = ()  # numbers of the parts in the order they leave; left out: never sent; twice: repeated
 
 
 @dataclass(slots=True)
@@ -46,6 +55,7 @@ class MoPart:
     attempts: int = 0
     answered_at: float | None = None
     given_up: bool = False
+    withheld: bool = False  # never sent, because that was asked for
 
 
 @dataclass(slots=True)
@@ -62,7 +72,9 @@ class Mo:
 
     @property
     def settled(self) -> bool:
-        return self.balance_short or all(part.status is not None or part.given_up for part in self.parts)
+        return self.balance_short or all(
+            part.status is not None or part.given_up or part.withheld for part in self.parts
+        )
 
     @property
     def state(self) -> MoState:
@@ -73,7 +85,7 @@ class Mo:
             return "kept"
         if any(part.given_up for part in self.parts):
             return "given_up"
-        return "delivered" if all(part.status == 0 for part in self.parts) else "refused"
+        return "delivered" if all(part.status == 0 or part.withheld for part in self.parts) else "refused"
 
     def when_settled(self) -> Deferred[Mo]:
         """Fires with this MO once every part has its final answer. May be cancelled."""
@@ -139,18 +151,14 @@ class MoDesk:
 
     def send(self, mo_number: int, request: MoRequest) -> Mo:
         """Post all parts. Raises :class:`RequestError` when the text does not fit what was asked for."""
-        coding = choose_coding(request.text) if request.coding == "auto" else request.coding
         self._reference += 1
         try:
-            segments = segment(
-                request.text,
-                coding,
-                form=request.form or self._settings.long_message,
-                reference=self._reference,
-                default_alphabet=self._alphabet,
-            )
+            segments = self._segments(request)
         except ValueError as error:
             raise RequestError("text", str(error), "Use another coding or a shorter text") from error
+        order = request.order or tuple(range(1, len(segments) + 1))
+        if not all(1 <= number <= len(segments) for number in order):
+            raise RequestError("order", f"the message has parts 1 to {len(segments)}", "Name only these")
         now = self._world.schedule.now()
         mo = Mo(mo_number, self._name, request, now, [MoPart(self._ids.take().text) for _ in segments])
         self._counters.mo_sent += 1
@@ -161,8 +169,11 @@ class MoDesk:
         if mo.balance_short:
             self._note(mo, mo.parts[0])
             return mo
+        for number, part in enumerate(mo.parts, start=1):
+            part.withheld = number not in order
         for _ in range(request.copies):
-            for part, piece in zip(mo.parts, segments, strict=True):
+            for number in order:
+                part, piece = mo.parts[number - 1], segments[number - 1]
                 pdu = self._deliver_sm(request, part, piece.short_message, piece.data_coding, piece.esm_class_bits)
                 pdu = pdu._replace(tlvs=(*pdu.tlvs, *piece.tlvs))
                 self._post(Outgoing("mo", pdu, now, self._settled, about=(mo, part)))
@@ -170,6 +181,29 @@ class MoDesk:
             "mo_sent", account=self._name, source_addr=request.phone, destination_addr=request.to, parts=len(mo.parts)
         )
         return mo
+
+    def _segments(self, request: MoRequest) -> list[Segment]:
+        """The parts as a handset makes them. Raises ValueError."""
+        if request.octets is not None:
+            pieces = [_one_part(request.octets, request.data_coding or 0)]
+        elif request.coding in _ONE_PART:
+            data_coding, codec = _ONE_PART[request.coding]
+            pieces = [_one_part(request.text.encode(codec), data_coding)]
+        else:
+            pieces = segment(
+                request.text,
+                choose_coding(request.text) if request.coding == "auto" else cast(Coding, request.coding),
+                form=request.form or self._settings.long_message,
+                reference=self._reference,
+                default_alphabet=self._alphabet,
+            )
+        if request.flash:
+            pieces = [one._replace(data_coding=_FLASH | (one.data_coding & 0x08)) for one in pieces]
+        if request.data_coding is not None:
+            pieces = [one._replace(data_coding=request.data_coding) for one in pieces]
+        if request.esm_class is not None:
+            pieces = [one._replace(esm_class_bits=request.esm_class) for one in pieces]
+        return pieces
 
     def _deliver_sm(
         self, request: MoRequest, part: MoPart, octets: bytes, data_coding: int, esm_class: int
@@ -220,3 +254,9 @@ class MoDesk:
                 "attempts": part.attempts,
             },
         )
+
+
+def _one_part(octets: bytes, data_coding: int) -> Segment:
+    if len(octets) <= _SHORT_MESSAGE_OCTETS:
+        return Segment(octets, data_coding, 0, ())
+    return Segment(b"", data_coding, 0, (Tlv(TlvTag.MESSAGE_PAYLOAD, octets),))

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from blocking_esme import BlockingEsme
 from simulator_process import Running, run, running
 
-from gateway.smpp.pdu import BindTransceiver, DeliverSmResp, Pdu, SubmitSm, decode, encode
+from gateway.smpp.pdu import BindTransceiver, DeliverSmResp, Pdu, SubmitSm
 from simulator.errors import SimulatorError
 
 CONFIGURATION = """
@@ -27,43 +28,6 @@ accounts:
     charging: {decision_tlv: {tag: 0x1401}, link_tlv: {tag: 0x1402}, balances: {84961111111: 0}}
   mobifone: {port: 0, prefixes: [8490]}
 """
-
-
-class BlockingEsme:
-    """A plain socket that speaks SMPP, one PDU at a time."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self._sequence = 0
-
-    def ask(self, pdu: Pdu) -> Pdu:
-        self._sequence += 1
-        self.send(pdu._replace(sequence_number=self._sequence))
-        return self.read()
-
-    def send(self, pdu: Pdu) -> None:
-        self._socket.sendall(encode(pdu))
-
-    def read(self) -> Pdu:
-        head = self._exactly(4)
-        return decode(head + self._exactly(int.from_bytes(head, "big") - 4))
-
-    def closed(self) -> bool:
-        try:
-            return self._socket.recv(1) == b""
-        except ConnectionResetError:
-            return True
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _exactly(self, count: int) -> bytes:
-        octets = b""
-        while len(octets) < count:
-            more = self._socket.recv(count - len(octets))
-            assert more, "the link is gone"
-            octets += more
-        return octets
 
 
 @pytest.fixture(scope="module")

@@ -197,3 +197,56 @@ def test_what_cannot_be_sent_is_refused_with_a_reason() -> None:
         rig.simulator.send_mo(request("x" * 153 * 256))
     with pytest.raises(RequestError, match="It is one of: acc"):
         rig.simulator.send_mo(request(), "viettel")
+
+
+def test_parts_leave_in_the_order_that_is_asked_for() -> None:
+    rig = Rig()
+    esme = rig.bound()
+    mo = rig.simulator.send_mo(request(VIETNAMESE, form="udh8", order=(3, 1, 1)))
+    esme.read()
+    places = [parse_concatenation(pdu) for pdu in esme.delivered()]
+    assert [place.part for place in places if place] == [3, 1, 1]
+    assert [part.withheld for part in mo.parts] == [False, True, False, True]
+    assert mo.state == "delivered"
+    with pytest.raises(RequestError, match="the message has parts 1 to 4"):
+        rig.simulator.send_mo(request(VIETNAMESE, order=(5,)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "data_coding", "octets"),
+    [
+        ({"text": "Ma so?", "coding": "ascii"}, 1, b"Ma so?"),
+        ({"text": "Déjà", "coding": "latin1"}, 3, b"D\xe9j\xe0"),
+        ({"text": "MCKH 1", "flash": True}, 0x10, b"MCKH 1"),
+        ({"text": "Hồ", "flash": True}, 0x18, "Hồ".encode("utf-16-be")),
+        (
+            {"octets": b"\x05\x00\x03\x01\x02\x01abc", "data_coding": 4, "esm_class": 0x40},
+            4,
+            b"\x05\x00\x03\x01\x02\x01abc",
+        ),
+        ({"octets": b"\xff\xfe", "data_coding": 0xF5}, 0xF5, b"\xff\xfe"),
+    ],
+)
+def test_codings_and_octets_as_they_are(fields: dict[str, Any], data_coding: int, octets: bytes) -> None:
+    rig = Rig()
+    esme = rig.bound()
+    rig.simulator.send_mo(request(**fields))
+    esme.read()
+    (pdu,) = esme.delivered()
+    assert isinstance(pdu, DeliverSm)
+    assert (pdu.data_coding, pdu.short_message) == (data_coding, octets)
+    assert pdu.esm_class == fields.get("esm_class", 0)
+
+
+def test_octets_that_are_too_many_go_into_message_payload() -> None:
+    rig = Rig()
+    esme = rig.bound()
+    rig.simulator.send_mo(request(octets=b"x" * 300, data_coding=4))
+    esme.read()
+    (pdu,) = esme.delivered()
+    assert tlv(pdu, 0x0424) == b"x" * 300
+
+
+def test_a_text_that_its_coding_lacks() -> None:
+    with pytest.raises(RequestError, match="ascii"):
+        Rig().simulator.send_mo(request("Hồ sơ", coding="ascii"))
