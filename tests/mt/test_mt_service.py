@@ -64,7 +64,7 @@ class Daemon:
 
 @pytest.fixture
 def fake_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator.OperatorLink.__init__, "__defaults__", (FakeEsme,))
+    monkeypatch.setattr(operator.OperatorLink.__init__, "__defaults__", (FakeEsme, ()))
 
 
 @pytest.fixture
