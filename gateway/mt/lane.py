@@ -65,7 +65,7 @@ class Lane:
     ) -> None:
         self.route = route
         self.binds = tuple(binds)
-        self.recorder = Recorder(reactor, clock, db, route, lease.node, hooks, self._on_claim)
+        self.recorder = Recorder(reactor, clock, db, route, lease.node, hooks, self._on_claim, self._on_failed)
         self._reactor = reactor
         self._clock = clock
         self._lease = lease
@@ -332,6 +332,14 @@ class Lane:
         piece.hand.dead = True
         self._drop_waiting(piece.hand)
         self._settle(piece.hand)
+
+    def _on_failed(self, message_id: int) -> None:
+        """A receipt has ended it while parts of it wait here: without that part nobody can read them."""
+        hand = self._hands.get(message_id)
+        if hand is not None:
+            hand.dead = True
+            self._drop_waiting(hand)
+            self._settle(hand)
 
     def unanswered(self, piece: Piece, bind: Bind | None, reason: str) -> None:
         """It may have left, and nobody knows what became of it."""

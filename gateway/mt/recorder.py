@@ -32,6 +32,8 @@ STORE_RETRY_S = 1.0
 BATCH_LIMIT = 1000
 #: The most receipts that may wait for the store; past them the SMSC is asked to try again. Bounds memory.
 WAITING_LIMIT = 10_000
+#: How a receipt of one part ends a message while others may be in hand.
+_FAILED = (MessageState.UNDELIVERED, MessageState.EXPIRED, MessageState.REJECTED)
 
 #: How to answer a receipt, with a command_status.
 Answer = Callable[[int], None]
@@ -43,6 +45,7 @@ class Recorder:
     Args:
         node: the claimant, see :func:`gateway.store.nodes.node_id`.
         on_claim: gets what was claimed, after the commit; called after every transaction.
+        on_failed: gets the messages that receipts have ended as failures, after the commit.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Recorder:
         node: str,
         hooks: ReplyHooks,
         on_claim: Callable[[Claim, int], None],
+        on_failed: Callable[[int], None],
     ) -> None:
         self.busy = False
         self._reactor = reactor
@@ -63,6 +67,7 @@ class Recorder:
         self._node = node
         self._hooks = hooks
         self._on_claim = on_claim
+        self._on_failed = on_failed
         self._log = log.bind(route=route)
         self._outcomes: list[SubmitOutcome] = []
         self._in_store: tuple[SubmitOutcome, ...] = ()
@@ -135,6 +140,9 @@ class Recorder:
         self._in_store = ()
         self._answer_receipts(CommandStatus.ESME_ROK)
         self._log_result(result)
+        for change in (*result.recorded.changes, *result.receipts.changes):
+            if change.after in _FAILED:
+                self._on_failed(change.message_id)
         if result.told:
             self._hooks.committed(result.told)
         self._on_claim(result.claim, limit_parts)

@@ -230,6 +230,30 @@ def test_every_part_has_its_own_submit_id_and_receipt(db: InlineDatabase, form: 
     assert rig.box.state(number) == "delivered"
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_failed_part_keeps_back_those_that_have_not_left(db: InlineDatabase, early: bool) -> None:
+    """A receipt ends the message while its other parts wait for the window: they stay, state and reason stand."""
+    rig = Rig(db, operator_settings({"window": 1})).start()
+    (number,) = rig.add("1", text=LONG, parts=3)
+    failed = receipt_pdu("given", stat="UNDELIV")
+    if early:
+        rig.esme.deliver(failed)
+    rig.esme.answer(message_id="given")
+    rig.turn()
+    assert len(rig.esme.sent) == 2, "the second takes the place of the first at once"
+    if not early:
+        rig.esme.deliver(failed)
+        rig.turn()
+    rig.esme.answer()
+    rig.turn(1.0)
+    assert len(rig.esme.sent) == 2, "the third stays"
+    assert rig.box.parts(number)[2] == "accepted", "what left is recorded all the same"
+    assert rig.box.state(number) == "undelivered"
+    assert rig.box.see(number).reason.startswith("receipt:UNDELIV")
+    assert rig.lane.in_hand == frozenset()
+    assert rig.esme.in_flight == 0
+
+
 def test_a_payload_carries_all_parts_in_one_submit_and_costs_all_of_them(db: InlineDatabase) -> None:
     rig = Rig(db, operator_settings({"long_message": "payload", "window": 10}, licence_parts_per_s=6)).start()
     first, second, third = rig.add("1", "2", "3", text=LONG, parts=3)
