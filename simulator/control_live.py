@@ -79,10 +79,11 @@ class LiveFeed:
         one = Subscriber(request, max(0, pdus.count - _PDUS_AT_FIRST))
         request.notifyFinish().addBoth(self._gone, one)
         request.registerProducer(one, True)
+        if not self._subscribers:
+            self._simulator.world.inbox.watchers.append(self._touch)
         self._subscribers.add(one)
         one.send("hello", {"history": self._history.as_dict(), "status": self._simulator.status()})
         self._send_pdus(one, _PDUS_AT_FIRST)
-        self._simulator.world.inbox.watcher = self._touch
         if not self._ticking:
             self._ticking = True
             self._simulator.world.schedule.call_later(_TICK_S, self._tick)
@@ -91,7 +92,7 @@ class LiveFeed:
         one.gone = True
         self._subscribers.discard(one)
         if not self._subscribers:
-            self._simulator.world.inbox.watcher = None
+            self._simulator.world.inbox.watchers.remove(self._touch)
 
     def _touch(self, number: str) -> None:
         for one in self._subscribers:

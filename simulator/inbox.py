@@ -51,7 +51,7 @@ class Inbox:
         self._parts = 0
         self.received = 0
         #: Told of every handset that received or sent something, or whose MO was answered; while somebody looks.
-        self.watcher: Callable[[str], None] | None = None
+        self.watchers: list[Callable[[str], None]] = []
 
     def receive(self, number: str, part: ReceivedPart) -> None:
         """A part reached its handset."""
@@ -69,13 +69,13 @@ class Inbox:
         while self._parts > self._settings.parts:
             _, forgotten = self._handsets.popitem(last=False)
             self._parts -= len(forgotten)
-        if self.watcher is not None:
-            self.watcher(number)
+        for watcher in self.watchers:
+            watcher(number)
 
     def touch(self, number: str) -> None:
         """Something happened to this handset that is not in here: it sent, or its MO was answered."""
-        if self.watcher is not None:
-            self.watcher(number)
+        for watcher in self.watchers:
+            watcher(number)
 
     def newest(self, limit: int) -> list[tuple[str, float, int]]:
         """The handsets that received last, newest first: number, when, parts."""

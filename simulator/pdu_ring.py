@@ -7,7 +7,7 @@ is worked out in ``control_pdus`` when somebody asks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -54,6 +54,8 @@ class PduRing:
             deque()
         )  # as PduEntry, which costs more to make
         self.count = 0
+        #: Told of every PDU, before it is acted upon; while somebody looks (a scenario).
+        self.watcher: Callable[[PduEntry], None] | None = None
 
     @property
     def keeps(self) -> bool:
@@ -71,6 +73,9 @@ class PduRing:
             newest.append((number, at, wire, sent, frame, framed))
             octets += len(frame)
         self.count = number
+        if self.watcher is not None:
+            for index, frame in enumerate(frames, start=number - len(frames) + 1):
+                self.watcher(PduEntry(index, at, wire, sent, frame, framed))
         while len(newest) > self._entries or (octets > self._octets_limit and newest):
             octets -= len(newest.popleft()[4])
         self._octets = octets

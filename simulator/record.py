@@ -33,6 +33,8 @@ class Record:
         self._buffer: list[str] = []
         self._file: TextIO | None = None
         self.count = 0
+        #: Told of every line; while somebody looks (a scenario).
+        self.watcher: Callable[[str], None] | None = None
 
     def open(self) -> None:
         """Open the file. Raises :class:`SimulatorError`."""
@@ -61,6 +63,8 @@ class Record:
             self._buffer.append(line)
             if len(self._buffer) >= _FLUSH_ENTRIES:
                 self.flush()
+        if self.watcher is not None:
+            self.watcher(line)
 
     def flush(self) -> None:
         """Hand everything to the operating system: it survives the end of this process."""

@@ -128,9 +128,9 @@ def test_a_page_that_is_closed_is_forgotten_and_then_nothing_is_watched() -> Non
     rig = Rig()
     client = Client(rig)
     transport = client.begin("GET", "/events")
-    assert rig.simulator.world.inbox.watcher is not None
+    assert len(rig.simulator.world.inbox.watchers) == 1
     transport.channel.connectionLost(Failure(ConnectionDone()))
-    assert rig.simulator.world.inbox.watcher is None
+    assert rig.simulator.world.inbox.watchers == []
     rig.advance(1)
     again = client.begin("GET", "/events")
     rig.advance(1.5)
