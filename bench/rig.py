@@ -54,6 +54,13 @@ class Rig:
         self.processes.append(process)
         return process
 
+    def stop(self) -> None:
+        """End everything that was started."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+
     def write(self, name: str, values: dict[str, Any]) -> Path:
         """Write a configuration file."""
         path = self.folder / name
@@ -70,22 +77,20 @@ def rig(store: str) -> Iterator[Rig]:
         if store == "sqlite":
             url = f"sqlite:///{folder}/store.sqlite3"
         else:
-            _administrate(f'CREATE DATABASE "{database}"')
+            administrate(f'CREATE DATABASE "{database}"')
             url = sa.make_url(POSTGRESQL).set(database=database).render_as_string(hide_password=False)
         made = Rig(folder, url)
         try:
             migrate.upgrade(url)
             yield made
         finally:
-            for process in made.processes:
-                if process.poll() is None:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
+            made.stop()
             if store != "sqlite":
-                _administrate(f'DROP DATABASE "{database}" WITH (FORCE)')
+                administrate(f'DROP DATABASE "{database}" WITH (FORCE)')
 
 
-def _administrate(statement: str) -> None:
+def administrate(statement: str) -> None:
+    """Run one statement on the PostgreSQL server, outside of a transaction."""
     engine = sa.create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(statement))
