@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 from node_peer import FOLDER, PATIENCE_S, require_node
 from simulator_process import Running, running
+from wire_tap import wire_tap
 
-pytestmark = [pytest.mark.peer("node-smpp")]
+from gateway.smpp.constants import CommandId
+
+pytestmark = [pytest.mark.peer("node-smpp"), pytest.mark.peer("tshark")]
 
 HANDSET = "84905123456"
 CONFIGURATION = """
@@ -91,9 +94,14 @@ def node_esme(simulator: Running) -> Iterator[NodeEsme]:
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Between it and node-smpp a tap: tshark reads what passed, too."""
     require_node()
-    with running(tmp_path_factory.mktemp("node"), CONFIGURATION) as one:
+    folder = tmp_path_factory.mktemp("node")
+    with running(folder, CONFIGURATION) as one, wire_tap(one.ports["acc"]) as tap:
+        one.ports["acc"] = tap.port
         yield one
+        kinds = {pdu.command_id for pdu in tap.dissect(folder)}
+        assert kinds >= {CommandId.SUBMIT_SM, CommandId.SUBMIT_SM_RESP, CommandId.DELIVER_SM, CommandId.DELIVER_SM_RESP}
 
 
 def test_bind_submit_receipt_unbind(simulator: Running) -> None:

@@ -11,13 +11,15 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from node_peer import NodeSmsc, RunningGateway, eventually, node_smsc, running_gateway
+from wire_tap import wire_tap
 
 from demo.agencies import CaseFile, NhaTrang, Procedure, Stage
 from demo.people import Applicant
 from gateway.clock import VIETNAM, set_file_clock
+from gateway.smpp.constants import CommandId
 from gateway.store.schema import message, source_cursor
 
-pytestmark = [pytest.mark.peer("node-smpp")]
+pytestmark = [pytest.mark.peer("node-smpp"), pytest.mark.peer("tshark")]
 
 DAY = date(2026, 3, 4)
 MORNING = datetime.combine(DAY, time(8), VIETNAM)
@@ -117,8 +119,8 @@ def a_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     agency = NhaTrang(folder)
     agency.create(FILES, MORNING)
     set_file_clock(folder / "clock.json", MORNING)
-    with node_smsc() as smsc:
-        config = configuration(folder, smsc.port)
+    with node_smsc() as smsc, wire_tap(smsc.port) as tap:
+        config = configuration(folder, tap.port)
         with running_gateway(config, folder / "log") as gateway:
             engine = sa.create_engine(f"sqlite:///{folder / 'store.sqlite3'}")
             bench = Bench(smsc, gateway, agency, folder, engine)
@@ -132,6 +134,8 @@ def a_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             eventually("first poll", bench.polled)
             yield bench
             engine.dispose()
+        kinds = {pdu.command_id for pdu in tap.dissect(folder)}
+        assert kinds >= {CommandId.SUBMIT_SM, CommandId.SUBMIT_SM_RESP, CommandId.DELIVER_SM, CommandId.DELIVER_SM_RESP}
 
 
 def test_a_result_is_announced_and_its_receipt_recorded(bench: Bench) -> None:

@@ -12,6 +12,9 @@ import smpplib.consts
 import smpplib.exceptions
 import smpplib.gsm
 from simulator_process import Running, running
+from wire_tap import wire_tap
+
+from gateway.smpp.constants import CommandId
 
 CONFIGURATION = """
 accounts:
@@ -25,13 +28,18 @@ accounts:
     latency: {uniform: [0, 0.02]}
 """
 HANDSET = "84905123456"
-pytestmark = pytest.mark.peer("smpplib")
+pytestmark = [pytest.mark.peer("smpplib"), pytest.mark.peer("tshark")]
 
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("smpplib"), CONFIGURATION) as one:
+    """Between it and smpplib a tap: tshark reads what passed, too."""
+    folder = tmp_path_factory.mktemp("smpplib")
+    with running(folder, CONFIGURATION) as one, wire_tap(one.ports["acc"]) as tap:
+        one.ports["acc"] = tap.port
         yield one
+        kinds = {pdu.command_id for pdu in tap.dissect(folder)}
+        assert kinds >= {CommandId.SUBMIT_SM, CommandId.SUBMIT_SM_RESP, CommandId.DELIVER_SM, CommandId.DELIVER_SM_RESP}
 
 
 class Peer:
