@@ -68,13 +68,17 @@ def agency(url: str, prefix: str, dossiers: int) -> None:
         "phone": "0905123456",
         "received_at": f"{now - timedelta(days=3):%Y-%m-%d %H:%M:%S}",
         "due_at": f"{now + timedelta(days=3):%Y-%m-%d %H:%M:%S}",
-        "updated_at": f"{now - timedelta(days=2):%Y-%m-%d %H:%M:%S}",
         "procedure_code": "1.004203",
         "procedure_name": "Cấp đổi giấy chứng nhận",
         "at_one_stop_shop": 0,
         "clock_stopped": 0,
     }
-    rows = [{**common, "receipt_code": f"{prefix}{number:05d}"} for number in range(dossiers)]
+    # A minute between changes: a poll reads the last two minutes again, and an agency's whole stock never changed at once.
+    changed = [now - timedelta(minutes=dossiers - number + 10) for number in range(dossiers)]
+    rows = [
+        {**common, "receipt_code": f"{prefix}{number:05d}", "updated_at": f"{changed[number]:%Y-%m-%d %H:%M:%S}"}
+        for number in range(dossiers)
+    ]
     with engine.begin() as connection:
         connection.execute(sa.text(f"CREATE TABLE ho_so ({columns})"))
         connection.execute(sa.text(f"INSERT INTO ho_so VALUES ({marks})"), rows)
