@@ -58,7 +58,7 @@ class Gateway:
         self._give_up: Callable[[str], None] = lambda _reason: None
         self.db = db or Database(reactor, settings.store.url, readers=settings.store.readers)
         self.sources = self._make_sources()
-        registry = Registry.load()
+        registry = self._make_registry()
         self.lease = NodeLease(
             reactor,
             clock,
@@ -91,6 +91,9 @@ class Gateway:
         )
         self.pollers, self.scheduler = self._make_jobs(registry)
         self.housekeeping = Housekeeping(reactor, clock, self.db, settings, self.lease.node, self.mt)
+
+    def _make_registry(self) -> Registry:
+        return Registry.load()
 
     def _make_sources(self) -> list[Source]:
         made = []
