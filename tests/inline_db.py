@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from gateway.db import Database, _Job, make_engine
 from gateway.errors import StoreError
+from gateway.store.lease_clock import CALLERS_CLOCK
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,11 +26,12 @@ class InlineDatabase(Database):
     """Functions run at once, each in a transaction of its own; the Deferreds returned have already fired.
 
     ``broken`` makes every call fail as a lost database does. ``held`` collects calls until :meth:`release`, as a slow
-    database does.
+    database does. Leases go by the caller's virtual clock, or, with ``callers_clock=False``, as in production.
     """
 
-    def __init__(self, url: str) -> None:
-        super().__init__(_NoThreads(), url, engine=make_engine(url, readers=1), threads=False)
+    def __init__(self, url: str, *, callers_clock: bool = True) -> None:
+        engine = make_engine(url, readers=1).execution_options(**{CALLERS_CLOCK: callers_clock})
+        super().__init__(_NoThreads(), url, engine=engine, threads=False)
         self.broken = False
         self.held: list[Callable[[], None]] | None = None
         self.calls: list[str] = []

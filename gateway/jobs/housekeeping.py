@@ -241,7 +241,7 @@ class Housekeeping:
         limits = (
             self._clock.now() - timedelta(days=rules.message_days),
             self._ago(rules.orphan_receipt_s),
-            self._clock.now() - DEAD_NODE,
+            self._clock.now(),
         )
         done = self._db.run("purge", _purge_txn, *limits)
 
@@ -253,11 +253,11 @@ class Housekeeping:
         return done.addCallback(purged)
 
 
-def _purge_txn(conn: Any, messages_before: datetime, orphans_before: datetime, nodes_before: datetime) -> int:
+def _purge_txn(conn: Any, messages_before: datetime, orphans_before: datetime, now: datetime) -> int:
     return (
         retention.purge_messages_txn(conn, messages_before, LIMIT)
         + waiting.purge_orphans_txn(conn, orphans_before, LIMIT)
-        + nodes.forget_nodes_txn(conn, nodes_before)
+        + nodes.forget_nodes_txn(conn, now, now - DEAD_NODE)
     )
 
 

@@ -45,6 +45,8 @@ MAX_BACKOFF_S = 60.0
 BUSY_SHARE = 0.5
 #: How often rows without updated_at are looked for. They need a scan in most databases.
 NULL_SCAN_S = 3600.0
+#: How often a source that another node polls is looked at in one lease: a dead node's is taken over soon after its lease.
+LOOKS_IN_A_LEASE = 4
 
 
 class PollerReactor(Protocol):
@@ -205,7 +207,7 @@ class Poller:
     def _pause_s(self, took_s: float) -> float:
         interval_s = self._source.settings.poll_interval_s
         if self._elsewhere:
-            return max(interval_s, self._lease.total_seconds() / 2)
+            return max(interval_s, self._lease.total_seconds() / LOOKS_IN_A_LEASE)
         if self._failures:
             return min(interval_s * 2.0 ** min(self._failures, 10), max(MAX_BACKOFF_S, interval_s))
         return max(interval_s, took_s * (1 / BUSY_SHARE - 1))

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 TICK_S = 1.0
 #: A run that could not be made is tried again after this.
 RETRY_S = 60.0
+#: How often another node's run is looked at in one lease: a dead node's is taken over soon after its lease has lapsed.
+LOOKS_IN_A_LEASE = 4
 #: A daemon that was down for longer does not list every single day.
 MISSED_DAYS = 31
 
@@ -176,7 +178,7 @@ class Scheduler:
         if claim is Claim.SETTLED:
             job.settled = vietnam_day(scheduled)
         if claim is not Claim.MINE:
-            job.look_again_s = self._reactor.seconds() + self._lease_s
+            job.look_again_s = self._reactor.seconds() + self._lease_s / LOOKS_IN_A_LEASE
             return
         log.info("job_started", job=name, scheduled_for=scheduled.astimezone(VIETNAM).isoformat())
         keeper = _LeaseKeeper(self, name, scheduled)
@@ -223,10 +225,11 @@ class _LeaseKeeper:
 
     async def _renewed(self) -> None:
         scheduler = self._scheduler
-        lease_until = scheduler._clock.now() + timedelta(seconds=scheduler._lease_s)
+        now = scheduler._clock.now()
+        lease_until = now + timedelta(seconds=scheduler._lease_s)
         try:
             await scheduler._store.run(
-                "renew_run", jobs.renew_run_txn, self._name, self._scheduled, scheduler._node, lease_until
+                "renew_run", jobs.renew_run_txn, self._name, self._scheduled, scheduler._node, now, lease_until
             )
         except StaleStateError as error:
             if not self._stopped:

@@ -103,7 +103,7 @@ def apply_rows_txn(conn: Connection, batch: Batch, decide: Decide, compose: Comp
     Raises:
         StaleStateError: another node polls this source now; its rows may be newer than these.
     """
-    sources.hold_txn(conn, batch.source, batch.node, batch.lease_until)
+    sources.hold_txn(conn, batch.source, batch.node, now, batch.lease_until)
     applied = Applied()
     for chunk in _chunks(batch.rows):
         _apply_chunk(conn, batch.source, chunk, decide, compose, now, applied)

@@ -8,6 +8,8 @@
 ``done`` and ``missed`` are final. A run that is taken over starts again from its beginning, so a job must be one that may:
 the apology's notices are unique per dossier and due date.
 
+Runs and their leases are dated by the clock of leases (:mod:`gateway.store.lease_clock`); ``now`` is the caller's.
+
 Every function runs inside the caller's transaction.
 """
 
@@ -23,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from gateway.errors import StaleStateError
+from gateway.store.lease_clock import lease_now, lease_times
 from gateway.store.schema import UtcDateTime, job_run
 
 
@@ -57,27 +60,32 @@ def claim_run_txn(
     conn: Connection, job: str, scheduled_for: datetime, node: str, now: datetime, lease_until: datetime
 ) -> Claim:
     """Take a run, or take it over from a node whose lease has lapsed. A node may take up its own run after a restart."""
-    if _insert(conn, job, scheduled_for, node, RunState.RUNNING, now, lease_until, ""):
+    moment, until = lease_times(conn, now, lease_until)
+    if _insert(conn, job, scheduled_for, node, RunState.RUNNING, moment, until, ""):
         return Claim.MINE
     taken = conn.execute(
-        sa.update(job_run).where(_is(job, scheduled_for), _free(node, now)).values(node=node, lease_until=lease_until)
+        sa.update(job_run).where(_is(job, scheduled_for), _free(node, moment)).values(node=node, lease_until=until)
     )
     return Claim.MINE if taken.rowcount else _standing_txn(conn, job, scheduled_for)
 
 
-def renew_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: str, lease_until: datetime) -> None:
+def renew_run_txn(
+    conn: Connection, job: str, scheduled_for: datetime, node: str, now: datetime, lease_until: datetime
+) -> None:
     """Keep a run while it goes on. Raises StaleStateError when another node has taken it over."""
-    _update_mine(conn, job, scheduled_for, node, {"lease_until": lease_until})
+    _, until = lease_times(conn, now, lease_until)
+    _update_mine(conn, job, scheduled_for, node, {"lease_until": until})
 
 
 def release_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: str, now: datetime, detail: str) -> None:
     """Give a run back, to be tried again later by whichever node comes first."""
-    _update_mine(conn, job, scheduled_for, node, {"lease_until": now, "node": "", "detail": detail})
+    _update_mine(conn, job, scheduled_for, node, {"lease_until": lease_now(conn, now), "node": "", "detail": detail})
 
 
 def finish_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: str, now: datetime, detail: str) -> None:
     """running → done. Raises StaleStateError when another node has taken it over."""
-    changes = {"state": RunState.DONE.value, "finished_at": now, "lease_until": None, "detail": detail}
+    moment = lease_now(conn, now)
+    changes = {"state": RunState.DONE.value, "finished_at": moment, "lease_until": None, "detail": detail}
     _update_mine(conn, job, scheduled_for, node, changes)
 
 
@@ -86,14 +94,15 @@ def miss_run_txn(conn: Connection, job: str, scheduled_for: datetime, node: str,
 
     A run that another node is still at is left to it (BUSY); one that is done or missed already is SETTLED.
     """
-    if _insert(conn, job, scheduled_for, node, RunState.MISSED, now, None, detail):
+    moment = lease_now(conn, now)
+    if _insert(conn, job, scheduled_for, node, RunState.MISSED, moment, None, detail):
         return Claim.MINE
     changed = conn.execute(
         sa.update(job_run)
-        .where(_is(job, scheduled_for), _free(node, now))
+        .where(_is(job, scheduled_for), _free(node, moment))
         .values(
             state=RunState.MISSED.value,
-            finished_at=now,
+            finished_at=moment,
             lease_until=None,
             detail=sa.case((job_run.c.detail == "", detail), else_=sa.literal(detail + "; ") + job_run.c.detail),
         )

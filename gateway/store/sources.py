@@ -1,7 +1,8 @@
 """How far each source is read, who reads it, and its bad rows.
 
 One node polls a source at a time: rows that two nodes read at different moments, applied out of order, would look like a
-state that went back and forth. A node holds a source under a lease and renews it while it polls.
+state that went back and forth. A node holds a source under a lease and renews it while it polls. The lease is judged by the
+clock of leases (:mod:`gateway.store.lease_clock`); ``now`` and ``lease_until`` are the caller's.
 
 Every function runs inside the caller's transaction.
 """
@@ -18,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.errors import StaleStateError
 from gateway.store.decisions import BadRow
+from gateway.store.lease_clock import lease_times
 from gateway.store.schema import bad_row, source_cursor
 
 #: A detail is for a person's eyes: the beginning of an odd value is enough.
@@ -52,11 +54,10 @@ def acquire_txn(
     Args:
         announce_from: written when the cursor is opened, and not changed later.
     """
+    moment, until = lease_times(conn, now, lease_until)
     insert = postgresql.insert(source_cursor) if conn.dialect.name == "postgresql" else sqlite.insert(source_cursor)
     conn.execute(
-        insert.values(
-            source=source, announce_from=announce_from, node=node, lease_until=lease_until
-        ).on_conflict_do_nothing()
+        insert.values(source=source, announce_from=announce_from, node=node, lease_until=until).on_conflict_do_nothing()
     )
     taken = conn.execute(
         sa.update(source_cursor)
@@ -66,10 +67,10 @@ def acquire_txn(
                 source_cursor.c.node == node,
                 source_cursor.c.node.is_(None),
                 source_cursor.c.lease_until.is_(None),
-                source_cursor.c.lease_until <= now,
+                source_cursor.c.lease_until <= moment,
             ),
         )
-        .values(node=node, lease_until=lease_until)
+        .values(node=node, lease_until=until)
     )
     return cursor_txn(conn, source) if taken.rowcount else None
 
@@ -83,16 +84,17 @@ def release_txn(conn: Connection, source: str, node: str) -> None:
     )
 
 
-def hold_txn(conn: Connection, source: str, node: str, lease_until: datetime) -> None:
+def hold_txn(conn: Connection, source: str, node: str, now: datetime, lease_until: datetime) -> None:
     """Renew the lease and lock the cursor until the end of the transaction.
 
     Raises:
         StaleStateError: another node has the source.
     """
+    _, until = lease_times(conn, now, lease_until)
     held = conn.execute(
         sa.update(source_cursor)
         .where(source_cursor.c.source == source, source_cursor.c.node == node)
-        .values(lease_until=lease_until)
+        .values(lease_until=until)
     )
     if not held.rowcount:
         raise StaleStateError(f"source {source} is polled by another node now, not by {node}")
@@ -109,10 +111,11 @@ def advance_txn(conn: Connection, source: str, position: Position) -> None:
 
 def succeeded_txn(conn: Connection, source: str, node: str, now: datetime, lease_until: datetime) -> bool:
     """The source was read to its end at ``now``. False: another node has taken it meanwhile."""
+    _, until = lease_times(conn, now, lease_until)
     done = conn.execute(
         sa.update(source_cursor)
         .where(source_cursor.c.source == source, source_cursor.c.node == node)
-        .values(last_success_at=now, last_error="", lease_until=lease_until)
+        .values(last_success_at=now, last_error="", lease_until=until)
     )
     return bool(done.rowcount)
 

@@ -283,12 +283,12 @@ def test_transitions_of_a_run(inline_db: InlineDatabase) -> None:
     assert do(claim, "b", now, lease) == "busy"
     assert do(miss, "b", now, "late") == "busy"
     assert do(claim, "a", now, lease) == "mine"  # after its own restart
-    do(jobs.renew_run_txn, "a", lease + timedelta(seconds=20))
+    do(jobs.renew_run_txn, "a", lease, lease + timedelta(seconds=20))
     assert do(claim, "b", lease, lease) == "busy"
     do(jobs.release_run_txn, "a", lease, "not yet")
     assert do(claim, "b", lease, lease + timedelta(seconds=20)) == "mine"
     for function, args in (
-        (jobs.renew_run_txn, ("a", lease)),
+        (jobs.renew_run_txn, ("a", lease, lease)),
         (jobs.release_run_txn, ("a", lease, "x")),
         (jobs.finish_run_txn, ("a", lease, "x")),
     ):

@@ -32,7 +32,7 @@ def beat(box: Outbox, name: str, incarnation: str) -> Heartbeat:
 
 def test_first_life_finds_nothing(box: Outbox) -> None:
     assert register(box, "node-1", "a") == Registered(0, False)
-    assert beat(box, "node-1", "a") == Heartbeat(1, 0, False)
+    assert beat(box, "node-1", "a") == Heartbeat(1, 0, False, {})
 
 
 def test_killed_and_started_again(box: Outbox) -> None:
@@ -66,7 +66,7 @@ def test_leases_are_renewed_and_run_out(box: Outbox) -> None:
     (other,) = box.add("2")
     box.claim(node="node-2/b")
     box.later(seconds=15)
-    assert beat(box, "node-1", "a") == Heartbeat(2, 0, False)
+    assert beat(box, "node-1", "a") == Heartbeat(2, 0, False, {"node-2/b": NOW + LEASE})
     assert beat(box, "node-2", "b").rank == 1
     box.db.do(lambda conn: conn.exec_driver_sql("UPDATE node SET alive_until = started_at WHERE name = 'node-2'"))
     box.later(seconds=6)
@@ -95,7 +95,7 @@ def test_dead_nodes_are_forgotten(box: Outbox) -> None:
     register(box, "node-1", "a")
     box.later(days=1)
     register(box, "node-2", "b")
-    assert box.db.do(nodes.forget_nodes_txn, box.now) == 1
+    assert box.db.do(nodes.forget_nodes_txn, box.now, box.now) == 1
     assert beat(box, "node-2", "b").live_nodes == 1
 
 
