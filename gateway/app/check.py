@@ -5,20 +5,24 @@ Every part is tried even when an earlier one has faults: an engineer wants the w
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from gateway.app.endpoints import endpoint_factory
+from gateway.app.endpoints import Endpoints
 from gateway.app.prepare import agency_name_faults, startup_faults
 from gateway.dossiers.source import Source
 from gateway.errors import ConfigError, GatewayError
 from gateway.mt.operator import CONNECTIONS, esme_settings
 from gateway.settings import BindSettings, GatewaySettings
+from gateway.settings_smpp import ListenSettings
 from gateway.smpp.client import EsmeClient
 from gateway.smpp.constants import CommandStatus, status_name
 from gateway.store import migrate
@@ -53,15 +57,27 @@ def run_check(settings: GatewaySettings, show: Show, *, offline: bool) -> None:
 async def _check_all(reactor: Any, settings: GatewaySettings, show: Show) -> None:
     show("store", _store_faults(settings))
     sources = [(name, _check_source(reactor, name, settings)) for name in settings.sources]
-    binds = [
-        (route, index, bind, _check_bind(reactor, f"operators.{route}.binds.{index}", bind))
+    named = [
+        (route, index, bind)
         for route, operator in settings.operators.items()
         for index, bind in enumerate(operator.binds)
+    ]
+    paths = [f"operators.{route}.binds.{index}" for route, index, _ in named]
+    # Ports first: as soon as a trial listens, the others' would seem taken.
+    taken = [
+        port_fault(f"{path}.listen", bind.listen) if bind.listen is not None else None
+        for path, (_, _, bind) in zip(paths, named, strict=True)
+    ]
+    endpoints = Endpoints(reactor)
+    binds = [
+        (*one, succeed([fault]) if fault is not None else _check_bind(reactor, endpoints, path, one[2]))
+        for one, path, fault in zip(named, paths, taken, strict=True)
     ]
     for name, source_work in sources:
         show(f"sources.{name}", await source_work)
     for route, index, bind, bind_work in binds:
         show(f"operators.{route}.binds.{index} ({bind.name})", await bind_work)
+    await endpoints.stop()
 
 
 def _store_faults(settings: GatewaySettings) -> list[ConfigError]:
@@ -89,14 +105,14 @@ def _check_source(reactor: Any, name: str, settings: GatewaySettings) -> Deferre
     return Deferred.fromCoroutine(check())
 
 
-def _check_bind(reactor: Any, path: str, bind: BindSettings) -> Deferred[list[ConfigError]]:
+def _check_bind(reactor: Any, endpoints: Endpoints, path: str, bind: BindSettings) -> Deferred[list[ConfigError]]:
     async def check() -> list[ConfigError]:
         faults: list[ConfigError] = []
         for suffix, bind_type in CONNECTIONS[bind.mode]:
             trial = _Trial(reactor, path, bind)
             client = EsmeClient(
                 reactor,
-                endpoint_factory(reactor, bind),
+                endpoints(bind),
                 esme_settings(bind, bind_type, suffix),
                 trial,
                 random.Random(0),
@@ -109,6 +125,26 @@ def _check_bind(reactor: Any, path: str, bind: BindSettings) -> Deferred[list[Co
         return faults
 
     return Deferred.fromCoroutine(check())
+
+
+def port_fault(path: str, listen: ListenSettings) -> ConfigError | None:
+    """What keeps us from listening there, known at once: the daemon itself would try again and again."""
+    family = socket.AF_INET6 if ":" in listen.interface else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the daemon: only a listener is in the way
+            probe.bind((listen.interface, listen.port))
+            probe.listen(1)
+    except OSError as error:
+        remedies = {
+            errno.EADDRINUSE: "Stop what listens there (the daemon itself, when it runs), or choose another port",
+            errno.EADDRNOTAVAIL: "Name an address of this machine as 'interface'",
+            errno.EACCES: "Choose a port from 1024 on, or give the daemon the right to this one",
+        }
+        where = f"[{listen.interface}]" if family == socket.AF_INET6 else listen.interface
+        remedy = remedies.get(error.errno or 0, "Correct 'interface' and 'port'")
+        return ConfigError(path, f"cannot listen on {where}:{listen.port}: {os.strerror(error.errno or 0)}", remedy)
+    return None
 
 
 class _Trial:
@@ -144,6 +180,12 @@ class _Trial:
         self.done.callback(fault)
 
     def _silent(self) -> ConfigError:
+        if self._bind.listen is not None:
+            return ConfigError(
+                f"{self._path}.listen",
+                f"no operator connected to port {self._bind.listen.port} and was bound within {self._limit_s:.0f} s",
+                "Ask the operator whether it connects to this address, and look at 'allow' and the firewall",
+            )
         return ConfigError(
             self._path,
             f"{self._bind.address} does not answer the bind within {self._limit_s:.0f} s",

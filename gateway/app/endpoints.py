@@ -76,11 +76,6 @@ class Endpoints:
         return DeferredList([port.stop() for port in ports.values()], consumeErrors=True)
 
 
-def endpoint_factory(reactor: Any, bind: BindSettings) -> Callable[[], ClientEndpoint]:
-    """The endpoints of one bind alone, for a trial."""
-    return Endpoints(reactor)(bind)
-
-
 class _Watched:
     """An endpoint whose protocols are shown to somebody. Under TLS these are the protocols inside."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,6 +122,33 @@ def test_check_names_an_unreachable_smsc_and_a_missing_view(lab: Lab) -> None:
     lines = done.stdout.splitlines()
     assert any(line.startswith("operators.viettel.binds.0") and "127.0.0.1" in line for line in lines), lines
     assert any(line.startswith("sources.nha-trang") and "no_such_view" in line for line in lines), lines
+
+
+def test_check_tells_a_port_that_cannot_be_listened_on_at_once(lab: Lab) -> None:
+    """And a port that two binds share is no fault, though both are tried."""
+    lab.configure()
+    settings = yaml.safe_load(lab.gateway_config.read_text(encoding="utf-8"))
+    [bind] = settings["operators"]["viettel"]["binds"]
+    del bind["host"], bind["port"]
+    quick = {"session_init_timeout_s": 1}
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        ports = [taken.getsockname()[1], free.getsockname()[1], free.getsockname()[1]]
+        free.close()
+        settings["operators"]["viettel"]["binds"] = [
+            bind | quick | {"name": name, "listen": {"port": port, "interface": "127.0.0.1", "allow": ["127.0.0.1"]}}
+            for name, port in zip(("one", "two", "three"), ports, strict=True)
+        ]
+        lab.gateway_config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        done = lab.run("motcua-gateway", "check", "--config", str(lab.gateway_config), check=False)
+    assert done.returncode == 1
+    faults = [line for line in done.stdout.splitlines() if line.startswith("operators.viettel.binds.")]
+    cannot = [line for line in faults if "cannot listen" in line]
+    assert len(cannot) == 1
+    assert cannot[0].startswith(f"operators.viettel.binds.0.listen: cannot listen on 127.0.0.1:{ports[0]}: ")
+    assert "choose another port" in cannot[0]
+    assert [line for line in faults if "binds.1.listen: no operator connected" in line]
+    assert [line for line in faults if "binds.2.listen: no operator connected" in line]
 
 
 def test_db_upgrade_and_current(lab: Lab) -> None:
