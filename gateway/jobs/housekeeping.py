@@ -18,11 +18,12 @@ from twisted.python.failure import Failure
 from gateway.clock import Clock
 from gateway.db import Database
 from gateway.errors import StoreError
+from gateway.jobs.calendar import after_night
 from gateway.mt.hooks import ReplyHooks
 from gateway.mt.receipts import REMATCH_WINDOW, ReceiptsTold, log_recorded, rematch_txn
 from gateway.settings import GatewaySettings
 from gateway.smpp.ports import DelayedCall, ReactorTime
-from gateway.store import claims, doubt, nodes, outbox, retention, waiting
+from gateway.store import claims, doubt, night, nodes, outbox, retention, waiting
 
 log = structlog.get_logger()
 
@@ -78,6 +79,7 @@ class Housekeeping:
         self._under_way: dict[str, Deferred[None]] = {}
         self._stopped = False
         self.steps = (
+            Step("keep_for_morning", 1.0, self._keep_for_morning),
             Step("promote_held", 1.0, self._promote),
             Step("expire_pending", 5.0, self._expire),
             Step("lapse_leases", settings.lease_s / 4, self._lapse),
@@ -91,9 +93,9 @@ class Housekeeping:
         )
 
     def start(self) -> None:
-        """Take every step once, soon, and then at its pace."""
+        """Take every step once, soon, and then at its pace. What must stay for the morning, before anything can leave."""
         for step in self.steps:
-            self._schedule(step, min(step.every_s, 1.0))
+            self._schedule(step, 0.0 if step.name == "keep_for_morning" else min(step.every_s, 1.0))
 
     def stop(self) -> Deferred[Any]:
         """Begin nothing more; fires when the steps under way have ended."""
@@ -134,6 +136,26 @@ class Housekeeping:
 
     def _ago(self, seconds: float) -> datetime:
         return self._clock.now() - timedelta(seconds=seconds)
+
+    def _morning(self) -> datetime | None:
+        """In the night its end, in business time; None by day."""
+        business_now = self._clock.business_now()
+        end = after_night(business_now, self._settings.notices.night)
+        return None if end == business_now else end
+
+    def _keep_for_morning(self) -> Deferred[int]:
+        """In the night, what could not leave before it waits until its end."""
+        morning = self._morning()
+        if morning is None:
+            return succeed(0)
+        done = self._db.run("keep_for_morning", night.keep_for_morning_txn, morning, self._clock.now(), LIMIT)
+
+        def told(count: int) -> int:
+            if count:
+                log.info("kept_for_morning", count=count)
+            return count
+
+        return done.addCallback(told)
 
     def _promote(self) -> Deferred[int]:
         """Held messages whose time has come go into the queue."""
@@ -179,8 +201,8 @@ class Housekeeping:
         return done.addCallback(told)
 
     def _resend(self) -> Deferred[int]:
-        """Notices in doubt for long are sent once more."""
-        if self._settings.doubt.notices != "resend_once":
+        """Notices in doubt for long are sent once more, by day."""
+        if self._settings.doubt.notices != "resend_once" or self._morning() is not None:
             return succeed(0)
         done: Deferred[list[int]] = self._db.run(
             "resend_doubtful",

@@ -13,9 +13,10 @@ from outbox_driver import NODE, Outbox
 from structlog.testing import capture_logs
 from twisted.internet.task import Clock
 
+from gateway.clock import VIETNAM
 from gateway.jobs import housekeeping
 from gateway.jobs.housekeeping import Housekeeping
-from gateway.model import MessageState, PartState
+from gateway.model import MessageKind, MessageState, PartState
 from gateway.mt.hooks import ReplyHooks
 from gateway.settings import GatewaySettings
 from gateway.store import nodes, outbox
@@ -232,3 +233,34 @@ def test_every_message_ends(house: House) -> None:
     house.pass_time(days=10, step=3600)
     seen = [house.box.see(number) for number in ids]
     assert all(MessageState(item.state).final and item.reason for item in seen), seen
+
+
+def test_what_could_not_leave_by_day_waits_for_the_morning(house: House) -> None:
+    """The operator was away all evening: at 23:00 nobody is woken. Replies leave all the same."""
+    at_eleven = house.box.now.astimezone(VIETNAM).replace(hour=23, minute=0, second=0, microsecond=0)
+    morning = (at_eleven + timedelta(days=1)).replace(hour=7)
+    late = house.box.add("1", not_before=at_eleven - timedelta(hours=4))
+    retried = house.box.add("2", state=MessageState.HELD, not_before=at_eleven + timedelta(minutes=1))
+    kept = [*late, *retried]
+    reply = house.box.add("3", kind=MessageKind.MO_REPLY, mo_id=1, priority=0)
+    house.clock.business_offset = at_eleven - house.box.now
+    house.reactor.advance(0)
+    house.pass_time(minutes=2, step=1.0)
+    assert [(house.box.see(number).state, house.box.see(number).reason) for number in kept] == [("held", "night")] * 2
+    assert {house.box.see(number).not_before for number in kept} == {morning}
+    assert house.box.state(reply[0]) == "queued"
+    house.clock.business_offset = morning - house.box.now
+    house.pass_time(seconds=3, step=1.0)
+    assert [house.box.state(number) for number in kept] == ["queued"] * 2
+
+
+def test_doubts_are_not_resolved_by_sending_at_night(house: House) -> None:
+    (number,) = house.sent("1")
+    house.box.record(outcome(number, UNKNOWN))
+    at_nine = house.box.now.astimezone(VIETNAM).replace(hour=21, minute=0, second=0, microsecond=0)
+    house.clock.business_offset = at_nine - house.box.now
+    house.pass_time(minutes=30)
+    assert house.box.state(number) == "unknown"
+    house.clock.business_offset += timedelta(hours=10)
+    house.pass_time(seconds=10)
+    assert (house.box.state(number), house.box.see(number).possible_duplicate) == ("queued", True)
