@@ -114,7 +114,7 @@ class Account:
 
     def request(self, session: Link, pdu: Pdu) -> None:
         """A request of a bound session: submit_sm most of all."""
-        if isinstance(pdu, SubmitSm | DataSm):
+        if type(pdu) is SubmitSm or type(pdu) is DataSm:
             self.submits.take(session, pdu)
         elif isinstance(pdu, SubmitMulti):
             self._multi.take(session, pdu)

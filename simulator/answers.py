@@ -36,6 +36,8 @@ class Submitter(Protocol):
 
     system_id: str
 
+    def answer_submit(self, request: Pdu, status: int, message_id: str) -> None: ...
+
     def reply(self, response: Pdu, request: Pdu) -> object: ...
 
     def forget(self, request: Pdu) -> None: ...
@@ -55,7 +57,7 @@ class Answers:
 
     def open(self, session: Submitter) -> int:
         """Submits of a session whose answer is under way."""
-        return self._open[session]
+        return self._open.get(session, 0)
 
     def forget(self, session: Submitter) -> None:
         """A session is gone."""
@@ -64,6 +66,15 @@ class Answers:
     def give(self, session: Submitter, submission: Submission, message_id: str, accepted: Accepted | None) -> None:
         """Answer a submit_sm or data_sm as its behaviours want it."""
         pdu = submission.pdu
+        if (
+            type(pdu) is SubmitSm
+            and submission.delay_s <= 0
+            and not submission.answer_form
+            and self._congestion is None
+            and (pdu.esm_class & _MODE_MASK != _TRANSACTION or accepted is None)
+        ):
+            session.answer_submit(pdu, submission.status, "" if submission.status else message_id)
+            return
         if accepted is not None and pdu.esm_class & _MODE_MASK == _TRANSACTION and accepted.en_route:
             self._open[session] += 1
             accepted.waiting = lambda ended: self._later(session, _transacted(pdu, message_id, ended), pdu, "")

@@ -22,6 +22,7 @@ from simulator.receipts import ReceiptWriter
 from simulator.settings import AccountSettings
 from simulator.world import World
 
+_new = tuple.__new__  # a named tuple without its own __new__, which costs as much again
 _MODE_MASK = 0x03  # 5.2.12 esm_class: messaging mode
 _DATAGRAM = 1
 _WANTED_MASK = 0x03  # 5.2.17 registered_delivery: SMSC delivery receipt requested
@@ -48,7 +49,9 @@ class Delivery:
         self._name = name
         self._settings = settings.receipts
         self._alphabet: DefaultAlphabet = settings.default_alphabet
-        self._world = world
+        self._validity_s = settings.receipts.validity_s
+        self._schedule = world.schedule
+        self._inbox = world.inbox
         self._counters = counters
         writer = ReceiptWriter(settings.receipts, ids)
         self.receipts = ReceiptWays(name, settings.receipts, world, writer, faults, counters, mailbox_for)
@@ -62,13 +65,12 @@ class Delivery:
         if fate.ways & EARLY and _wants(accepted.pdu, fate.state):
             self._finish(accepted, 0, fate)
             return True
-        self._set(accepted, fate, scheduled_at)
+        self._set(accepted, fate, accepted.at, scheduled_at)
         return False
 
-    def _set(self, accepted: Accepted, fate: Fate, scheduled_at: float) -> None:
+    def _set(self, accepted: Accepted, fate: Fate, now: float, scheduled_at: float) -> None:
         """Set the calls that lead to the final state."""
-        schedule, turn = self._world.schedule, accepted.turn
-        now = schedule.now()
+        schedule, turn = self._schedule, accepted.turn
         start = now
         if scheduled_at > now:
             start = scheduled_at
@@ -76,7 +78,7 @@ class Delivery:
             schedule.call_later(start - now, self._leave, accepted, turn)
         due = start + fate.delay_s
         if accepted.expires_at == NEVER:
-            accepted.expires_at = start + self._settings.validity_s
+            accepted.expires_at = start + self._validity_s
         if due > accepted.expires_at:
             due = accepted.expires_at
             fate = Fate("EXPIRED", self._settings.errors.get("EXPIRED", "000"), due - start, fate.ways)
@@ -96,16 +98,18 @@ class Delivery:
         if accepted.turn != turn:
             return
         pdu = accepted.pdu
-        if fate.state == "DELIVRD":
+        now = self._schedule.now()
+        state, error, _, ways = fate
+        if state == "DELIVRD":
             self._counters.reached_handsets += 1
-            part = ReceivedPart(self._world.schedule.now(), self._name, accepted.message_id.text, pdu, self._alphabet)
-            self._world.inbox.receive(_handset(pdu.destination_addr), part)
-        self._end(accepted, fate.state, fate.error, fate.ways)
+            part = _new(ReceivedPart, (now, self._name, accepted.message_id.text, pdu, self._alphabet))
+            self._inbox.receive(_handset(pdu.destination_addr), part)
+        self._end(accepted, state, error, ways, now)
 
-    def _end(self, accepted: Accepted, state: str, error: str, ways: int) -> None:
+    def _end(self, accepted: Accepted, state: str, error: str, ways: int, now: float) -> None:
         self.under_way -= 1
         accepted.turn += 1
-        accepted.state, accepted.error, accepted.final_at = state, error, self._world.schedule.now()
+        accepted.state, accepted.error, accepted.final_at = state, error, now
         if accepted.waiting is not None:
             accepted.waiting(accepted)
         if _wants(accepted.pdu, state):
@@ -113,7 +117,7 @@ class Delivery:
 
     def cancel(self, accepted: Accepted) -> None:
         """cancel_sm, or replaced by a later submit_sm: it is DELETED. Only while it is en route."""
-        self._end(accepted, "DELETED", self._settings.errors.get("DELETED", "000"), 0)
+        self._end(accepted, "DELETED", self._settings.errors.get("DELETED", "000"), 0, self._schedule.now())
 
     def replace(self, accepted: Accepted, by: ReplaceSm, fate: Fate, scheduled_at: float, expires_at: float) -> None:
         """replace_sm: another text, and perhaps other times; its way begins anew. Only while it is en route."""
@@ -132,7 +136,7 @@ class Delivery:
         accepted.state = "ENROUTE"
         if expires_at != NEVER:
             accepted.expires_at = expires_at
-        self._set(accepted, fate, scheduled_at)
+        self._set(accepted, fate, self._schedule.now(), scheduled_at)
 
 
 def _wants(pdu: Accepting, stat: str) -> bool:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.smpp.pdu import DataSm, SubmitSm
 from gateway.smpp.text import DefaultAlphabet, IncomingPart, join_text, parse_concatenation, user_data
 from simulator.settings import InboxSettings
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedPart:
+class ReceivedPart(NamedTuple):
     """One submit_sm that reached its handset."""
 
     at: float
@@ -46,7 +46,8 @@ class Inbox:
     """All handsets. The least recently used ones are forgotten beyond the limits."""
 
     def __init__(self, settings: InboxSettings) -> None:
-        self._settings = settings
+        self._most_per_handset = settings.parts_per_handset
+        self._most = settings.parts
         self._handsets: OrderedDict[str, deque[ReceivedPart]] = OrderedDict()
         self._parts = 0
         self.received = 0
@@ -63,10 +64,10 @@ class Inbox:
         handset.append(part)
         self.received += 1
         self._parts += 1
-        if len(handset) > self._settings.parts_per_handset:
+        if len(handset) > self._most_per_handset:
             handset.popleft()
             self._parts -= 1
-        while self._parts > self._settings.parts:
+        while self._parts > self._most:
             _, forgotten = self._handsets.popitem(last=False)
             self._parts -= len(forgotten)
         for watcher in self.watchers:

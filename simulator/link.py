@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import struct
 from typing import cast
 
+import structlog
+
+from gateway.smpp.constants import CommandId
+from gateway.smpp.errors import LocalProtocolError
+from gateway.smpp.pdu import Pdu
 from gateway.smpp.server import SmscSession
 from simulator.pdu_ring import Wire, WireTap
 from simulator.settings import Mode
 
+log = structlog.get_logger()
+
+_DELIVER_SM = int(CommandId.DELIVER_SM)
+_SUBMIT_SM_RESP = int(CommandId.SUBMIT_SM_RESP)
+_pack_header = struct.Struct(">IIII").pack
+
 
 class Link:
-    """Wraps one :class:`SmscSession` after its bind. ``reply``, ``send`` and ``forget`` are the session's own: they are hot."""
+    """Wraps one :class:`SmscSession` after its bind. ``reply``, ``send`` and ``forget`` are the session's own.
+
+    ``answer_submit`` and ``send_octets`` do the same for what comes thousands of times a second: octets in place of PDUs.
+    """
 
     def __init__(self, session: SmscSession) -> None:
         self._session = session
+        self._connection = session.connection
+        self._wake = session.protocol.wake
         self.system_id = session.system_id
         self.interface_version = session.interface_version
         self.mode = cast(Mode, session.bind_type)
@@ -33,12 +50,32 @@ class Link:
 
     @property
     def free_window(self) -> int:
-        return self._session.free_window
+        connection = self._connection
+        return connection.window.free if _DELIVER_SM in connection.session.sendable else 0
 
     @property
     def in_flight(self) -> int:
         """deliver_sm and data_sm that the ESME has not answered."""
         return self._session.in_flight
+
+    def answer_submit(self, request: Pdu, status: int, message_id: str) -> None:
+        """submit_sm_resp. An answer that nobody waits for any more is dropped, as by ``reply``."""
+        body = message_id.encode("latin-1")
+        octets = _pack_header(len(body) + 17, _SUBMIT_SM_RESP, status, request.sequence_number) + body + b"\0"
+        try:
+            self._connection.send_response_octets(octets, request)
+        except LocalProtocolError as error:
+            log.info("reply_dropped", peer=self.peer, reason=str(error))
+            return
+        self._wake()
+
+    def send_octets(self, pdu: Pdu, body: bytes, token: object, now: float) -> None:
+        """Send a request whose octets are put together already; ``pdu`` says of which kind they are.
+
+        Raises :class:`LocalProtocolError`: the window is full, or the session takes none.
+        """
+        self._connection.send_request_octets(pdu, body, now, token)
+        self._wake()
 
     def close(self) -> None:
         """Close without unbind."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -42,23 +41,38 @@ class Receiver(Protocol):
 
     def send(self, pdu: DeliverSm | DataSm, token: object) -> object: ...
 
+    def send_octets(self, pdu: DeliverSm | DataSm, body: bytes, token: object, now: float) -> object: ...
+
     def close(self) -> None: ...
 
 
-@dataclass(slots=True, eq=False)
 class Outgoing:
-    """One deliver_sm or data_sm until it is settled."""
+    """One deliver_sm or data_sm until it is settled.
 
-    kind: str  # "mo" or "receipt"
-    pdu: DeliverSm | DataSm
-    posted_at: float
-    settled: Callable[[Outgoing, int | None], None]  # the answer's command_status; None: given up
+    No dataclass: one is made for each receipt, and what most leave as it is stays with the class.
+    """
+
     pdu_before_34: DeliverSm | None = None  # for an ESME of SMPP 3.3; None: ``pdu`` without its TLVs
-    about: Any = None  # the owner's own
+    body: bytes | None = None  # the octets after the header, without TLVs; then ``pdu`` only says what they are
+    tlvs: bytes = b""  # that follow ``body``, but not to an ESME of SMPP 3.3
     attempts: int = 0
     sent_at: float = 0.0
     waiting: bool = False  # in a queue, or set for another attempt
     done: bool = False
+
+    def __init__(
+        self,
+        kind: str,
+        pdu: DeliverSm | DataSm,
+        posted_at: float,
+        settled: Callable[[Outgoing, int | None], None],
+        about: Any = None,
+    ) -> None:
+        self.kind = kind  # "mo" or "receipt"
+        self.pdu = pdu
+        self.posted_at = posted_at
+        self.settled = settled  # told the answer's command_status; None: given up
+        self.about = about  # the owner's own
 
 
 class Mailbox:
@@ -125,7 +139,8 @@ class Mailbox:
 
     def answered(self, receiver: Receiver, outgoing: Outgoing, status: int) -> None:
         """The ESME answered, in time or late."""
-        self._silent.pop(receiver, None)
+        if self._silent:
+            self._silent.pop(receiver, None)
         if outgoing.done:
             return
         if status in TEMPORARY:
@@ -163,6 +178,8 @@ class Mailbox:
 
     def _pick(self) -> Receiver | None:
         receivers = self._receivers
+        if len(receivers) == 1:
+            return receivers[0] if receivers[0].free_window > 0 else None
         for _ in range(len(receivers)):
             self._turn = (self._turn + 1) % len(receivers)
             if receivers[self._turn].free_window > 0:
@@ -171,9 +188,16 @@ class Mailbox:
 
     def _send(self, receiver: Receiver, outgoing: Outgoing) -> None:
         outgoing.attempts += 1
-        outgoing.sent_at = self._schedule.now()
+        outgoing.sent_at = now = self._schedule.now()
         outgoing.waiting = False
-        pdu = outgoing.pdu
+        pdu, body = outgoing.pdu, outgoing.body
+        if body is not None:
+            whole = body + outgoing.tlvs if receiver.interface_version >= 0x34 else body
+            try:
+                receiver.send_octets(pdu, whole, outgoing, now)
+            except LocalProtocolError as error:
+                self._give_up(outgoing, str(error))
+            return
         if receiver.interface_version < 0x34 and (pdu.tlvs or outgoing.pdu_before_34 is not None):
             pdu = outgoing.pdu_before_34 or pdu._replace(tlvs=())
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from gateway.smpp.pdu import DataSm, SubmitSm
 from simulator.behaviours.base import NEVER
@@ -14,21 +13,25 @@ Accepting = SubmitSm | DataSm
 _EN_ROUTE = frozenset({"SCHEDULED", "ENROUTE"})
 
 
-@dataclass(slots=True, eq=False)
 class Accepted:
-    """A message that the SMSC took over."""
+    """A message that the SMSC took over.
 
-    pdu: Accepting
-    message_id: MessageId
-    system_id: str  # of the session it came by: its receipts go to this ESME
-    at: float
+    No dataclass: one is made for each message, and what most messages leave as it is stays with the class.
+    """
+
     state: str = "ENROUTE"  # as receipts write it; SCHEDULED before its schedule_delivery_time
     error: str = "000"
     final_at: float = 0.0
     expires_at: float = NEVER
     turn: int = 0  # calls that were set for an earlier turn are void: the message was cancelled or replaced
     waiting: Callable[[Accepted], None] | None = None  # who is told of the final state (transaction mode)
-    siblings: list[Accepted] = field(default_factory=list)  # the other destinations of a submit_multi
+    siblings: tuple[Accepted, ...] = ()  # the other destinations of a submit_multi
+
+    def __init__(self, pdu: Accepting, message_id: MessageId, system_id: str, at: float) -> None:
+        self.pdu = pdu
+        self.message_id = message_id
+        self.system_id = system_id  # of the session it came by: its receipts go to this ESME
+        self.at = at
 
     @property
     def en_route(self) -> bool:
@@ -53,7 +56,7 @@ class Messages:
         text = accepted.message_id.text
         first = self._by_id.setdefault(text, accepted)
         if first is not accepted:
-            first.siblings.append(accepted)
+            first.siblings += (accepted,)
         elif len(self._by_id) > self._kept:
             self._by_id.popitem(last=False)
 

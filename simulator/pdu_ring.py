@@ -1,19 +1,23 @@
 """The newest PDUs of every connection, both ways, as they lay on the wire. Read by the page and by ``GET /pdus``.
 
-Octets are kept, not PDUs: under load nobody looks at most of them, and what is malformed shows as it came. What a PDU says
-is worked out in ``control_pdus`` when somebody asks.
+Octets are kept as they were read or written, many PDUs in a piece: under load nobody looks at most of them, and what is malformed
+shows as it came. Pieces are cut into PDUs, and numbered one by one, when somebody asks; until then they are only counted. What a PDU
+says is worked out in ``control_pdus``.
 """
 
 from __future__ import annotations
 
+import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from gateway.smpp.errors import UnrecoverablePduError
-from gateway.smpp.framing import Framer
+from gateway.smpp.constants import HEADER_OCTETS
 from simulator.schedule import Schedule
+
+_LENGTH_OCTETS = 4
+_length = struct.Struct(">I").unpack_from
+_new = tuple.__new__  # a named tuple without its own __new__, which costs as much again
 
 
 class Wire:
@@ -42,6 +46,25 @@ class PduEntry(NamedTuple):
     framed: bool  # False: these octets are no PDU
 
 
+class _Piece(NamedTuple):
+    """Octets that crossed the wire together: whole PDUs, or one entry of octets that are none."""
+
+    first: int  # the number of its first entry
+    pdus: int  # how many
+    at: float
+    wire: Wire
+    sent: bool
+    octets: bytes
+    framed: bool
+
+    def entries(self) -> Iterator[PduEntry]:
+        number, position = self.first, 0
+        while position < len(self.octets):
+            end = position + _length(self.octets, position)[0] if self.framed else len(self.octets)
+            yield PduEntry(number, self.at, self.wire, self.sent, self.octets[position:end], self.framed)
+            number, position = number + 1, end
+
+
 class PduRing:
     """Numbers PDUs and keeps the newest; bounded by their count and by their octets."""
 
@@ -50,11 +73,10 @@ class PduRing:
         self._entries = entries
         self._octets_limit = octets
         self._octets = 0
-        self._newest: deque[tuple[int, float, Wire, bool, bytes, bool]] = (
-            deque()
-        )  # as PduEntry, which costs more to make
+        self._kept = 0  # entries in the pieces, at most one piece more than are shown
+        self._pieces: deque[_Piece] = deque()
         self.count = 0
-        #: Told of every PDU, before it is acted upon; while somebody looks (a scenario).
+        #: Told of every entry; while somebody looks (a scenario).
         self.watcher: Callable[[PduEntry], None] | None = None
 
     @property
@@ -65,62 +87,103 @@ class PduRing:
     def now(self) -> float:
         return self._schedule.now()
 
-    def add(self, wire: Wire, sent: bool, frames: Sequence[bytes], framed: bool = True) -> None:
-        """Note what crossed the wire now. Hot: four PDUs for each message, so plain tuples, and the time is read once."""
-        newest, number, at, octets = self._newest, self.count, self._schedule.now(), self._octets
-        for frame in frames:
-            number += 1
-            newest.append((number, at, wire, sent, frame, framed))
-            octets += len(frame)
-        self.count = number
+    def add(self, wire: Wire, sent: bool, octets: bytes, count: int, framed: bool = True) -> None:
+        """Note octets that crossed the wire now and hold ``count`` whole PDUs; not ``framed``: one entry that is no PDU."""
+        pieces = self._pieces
+        piece: _Piece = _new(_Piece, (self.count + 1, count, self._schedule.now(), wire, sent, octets, framed))
+        pieces.append(piece)
+        self.count += count
+        self._kept += count
+        self._octets += len(octets)
+        while pieces and (self._kept - pieces[0].pdus >= self._entries or self._octets > self._octets_limit):
+            oldest = pieces.popleft()
+            self._kept -= oldest.pdus
+            self._octets -= len(oldest.octets)
         if self.watcher is not None:
-            for index, frame in enumerate(frames, start=number - len(frames) + 1):
-                self.watcher(PduEntry(index, at, wire, sent, frame, framed))
-        while len(newest) > self._entries or (octets > self._octets_limit and newest):
-            octets -= len(newest.popleft()[4])
-        self._octets = octets
+            for entry in piece.entries():
+                self.watcher(entry)
 
     @property
     def first_in_memory(self) -> int:
         """The number of the oldest entry that is still here; ``count + 1`` when there is none."""
-        return self.count - len(self._newest) + 1
+        return self.count - min(self._kept, self._entries) + 1
 
     def after(self, number: int) -> Iterator[PduEntry]:
         """Entries with a higher number, oldest first."""
-        return map(PduEntry._make, islice(self._newest, max(0, number + 1 - self.first_in_memory), None))
+        first = max(number + 1, self.first_in_memory)
+        for piece in self._pieces:
+            if piece.first + piece.pdus > first:
+                for entry in piece.entries():
+                    if entry.n >= first:
+                        yield entry
 
     def newest_first(self) -> Iterator[PduEntry]:
-        return map(PduEntry._make, reversed(self._newest))
+        """All entries."""
+        first = self.first_in_memory
+        for piece in reversed(self._pieces):
+            for entry in reversed(list(piece.entries())):
+                if entry.n >= first:
+                    yield entry
 
     def get(self, number: int) -> PduEntry | None:
         """One entry, if it is still here."""
-        index = number - self.first_in_memory
-        return PduEntry._make(self._newest[index]) if 0 <= index < len(self._newest) else None
+        return next((entry for entry in self.after(number - 1) if entry.n == number), None)
+
+
+class _Stream:
+    """One direction of a connection: counts whole PDUs and holds back the beginning of the next one."""
+
+    __slots__ = ("in_step", "rest", "wanted")
+
+    def __init__(self) -> None:
+        self.rest = bytearray()
+        self.wanted = 0  # with fewer octets in the rest, looking at it again is useless
+        self.in_step = True
 
 
 class WireTap:
-    """A tap of :class:`gateway.smpp.protocol.SmppProtocol` that cuts both streams of octets into PDUs for the ring."""
+    """A tap of :class:`gateway.smpp.protocol.SmppProtocol` that hands both streams of octets to the ring, whole PDUs at a time."""
 
     def __init__(self, ring: PduRing, peer: str, max_pdu_octets: int) -> None:
         self.wire = Wire(peer, ring.now())
         self._ring = ring
-        self._framers = {True: Framer(max_pdu_octets), False: Framer(max_pdu_octets)}
+        self._max_pdu_octets = max_pdu_octets
+        self._sent = _Stream()
+        self._received = _Stream()
 
     def __call__(self, sent: bool, data: bytes) -> None:
-        framer = self._framers[sent]
-        held = framer.buffered_octets
-        try:
-            frames: Sequence[bytes] = framer.feed(data)
-            rest = b""
-        except UnrecoverablePduError as fault:
-            frames = fault.frames
-            # Out of step from here on: what follows the last whole PDU is shown as octets.
-            rest = data[max(0, sum(map(len, frames)) - held) :]
-        wire = self.wire
-        if sent:
-            wire.sent += len(frames)
-        else:
-            wire.received += len(frames)
-        self._ring.add(wire, sent, frames)
-        if rest:
-            self._ring.add(wire, sent, (rest,), framed=False)
+        stream = self._sent if sent else self._received
+        if stream.rest:
+            stream.rest += data
+            if len(stream.rest) < stream.wanted:
+                return
+            data = bytes(stream.rest)
+            stream.rest.clear()
+        position = count = 0
+        size = len(data)
+        if stream.in_step:
+            most = self._max_pdu_octets
+            while size - position >= _LENGTH_OCTETS:
+                (length,) = _length(data, position)
+                if not HEADER_OCTETS <= length <= most:
+                    stream.in_step = False  # from here on: what follows the last whole PDU is shown as octets
+                    break
+                if position + length > size:
+                    stream.wanted = length
+                    break
+                position += length
+                count += 1
+            else:
+                stream.wanted = _LENGTH_OCTETS
+        if count:
+            wire = self.wire
+            if sent:
+                wire.sent += count
+            else:
+                wire.received += count
+            self._ring.add(wire, sent, data if position == size else data[:position], count)
+        if position < size:
+            if stream.in_step:
+                stream.rest += data[position:]
+            else:
+                self._ring.add(self.wire, sent, data[position:], 1, framed=False)

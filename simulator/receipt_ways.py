@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.smpp.pdu import DeliverSm
 from simulator.behaviours.fates import AFTER_RECONNECT, LOST, REORDERED, TWICE
 from simulator.behaviours.faults import FaultKind, Faults
 from simulator.counters import Counters
 from simulator.mailbox import Mailbox, Outgoing
-from simulator.messages import Accepted
+from simulator.messages import Accepted, Accepting
 from simulator.receipts import ReceiptWriter
 from simulator.record import quote
 from simulator.settings import ReceiptSettings
 from simulator.world import World
 
+_A_RECEIPT = DeliverSm()  # stands for all that are octets already
 _HELD_CHECK_S = 0.25  # how often a held receipt looks whether its fault is over
 
 
@@ -107,14 +109,14 @@ class ReceiptWays:
 
     def _post(self, accepted: Accepted, stat: str, error: str) -> None:
         now = self._world.schedule.now()
-        outgoing = Outgoing(
-            kind="receipt",
-            pdu=self._writer.build(accepted, stat, error, now),
-            posted_at=now,
-            settled=self._settled,
-            pdu_before_34=self._writer.build_before_34(accepted, stat, error, now),
-            about=(accepted, stat),
-        )
+        octets = self._writer.octets(accepted, stat, error, now)
+        if octets is not None:
+            outgoing = Outgoing("receipt", _A_RECEIPT, now, self._settled, (accepted, stat))
+            outgoing.body, outgoing.tlvs = octets
+        else:
+            pdu = self._writer.build(accepted, stat, error, now)
+            outgoing = Outgoing("receipt", pdu, now, self._settled, (accepted, stat))
+            outgoing.pdu_before_34 = self._writer.build_before_34(accepted, stat, error, now)
         self._mailbox_for(accepted.system_id).post(outgoing)
 
     def _settled(self, outgoing: Outgoing, status: int | None) -> None:
@@ -130,13 +132,27 @@ class ReceiptWays:
         self._note(accepted, stat, "lost", None, None)
 
     def _note(self, accepted: Accepted, stat: str, outcome: str, status: int | None, outgoing: Outgoing | None) -> None:
-        pdu = accepted.pdu
-        sent_at = "null" if outgoing is None else f"{outgoing.sent_at:.4f}"
-        self._world.record.add_json(
-            "receipt",
+        attempts, sent_at = (0, None) if outgoing is None else (outgoing.attempts, outgoing.sent_at)
+        now = self._world.schedule.now()
+        self._world.record.add_later(
+            "receipt", now, self._members, accepted, accepted.pdu, stat, outcome, status, attempts, sent_at
+        )
+
+    def _members(
+        self,
+        accepted: Accepted,
+        pdu: Accepting,
+        stat: str,
+        outcome: str,
+        status: int | None,
+        attempts: int,
+        sent_at: float | None,
+    ) -> str:
+        """A receipt in the record. ``pdu``: as it was then; it may be replaced."""
+        return (
             f'"account":{self._quoted_name},"system_id":{quote(accepted.system_id)},'
             f'"message_id":{quote(accepted.message_id.text)},"receipted_id":{quote(self._writer.receipted_id(accepted))},'
             f'"source":{quote(pdu.source_addr)},"destination":{quote(pdu.destination_addr)},'
             f'"stat":"{stat}","outcome":"{outcome}","status":{"null" if status is None else status},'
-            f'"attempts":{0 if outgoing is None else outgoing.attempts},"sent_at":{sent_at}',
+            f'"attempts":{attempts},"sent_at":{"null" if sent_at is None else f"{sent_at:.4f}"}'
         )

@@ -25,7 +25,6 @@ log = structlog.get_logger()
 
 _USER_MESSAGE_REFERENCE = int(TlvTag.USER_MESSAGE_REFERENCE)  # plain numbers: looking up an enum's member is slow
 _UDHI = int(EsmClass.UDHI)
-_EMPTY = '""'
 
 
 class Submits:
@@ -94,7 +93,7 @@ class Submits:
         else:
             self._counters.accepted += 1
         pdu = submission.pdu
-        if isinstance(pdu, SubmitSm) and pdu.replace_if_present_flag == 1:
+        if type(pdu) is SubmitSm and pdu.replace_if_present_flag == 1:
             self._replace_present(session, pdu)
         accepted = Accepted(pdu, message_id or self._ids.take(), session.system_id, submission.at)
         if submission.expires_at != NEVER:
@@ -118,29 +117,37 @@ class Submits:
 
     def note(self, session: Submitter, submission: Submission, accepted: Accepted | None, outcome: str) -> None:
         """Into the record."""
+        if submission.directive_fault:
+            log.warning("directive_not_understood", account=self._name, fault=submission.directive_fault)
+        message_id = "" if accepted is None else accepted.message_id.text
+        self._world.record.add_later(
+            "submit", submission.at, self._members, session.system_id, submission, message_id, outcome
+        )
+        if self._debug:
+            log.debug("submit_sm_received", account=self._name, outcome=outcome, status=int(submission.status))
+
+    def _members(self, system_id: str, submission: Submission, message_id: str, outcome: str) -> str:
+        """A submit in the record."""
         pdu = submission.pdu
         part = submission.concatenation
         octets = part.octets if part is not None else user_data(pdu)
         text = decode_text(octets, pdu.data_coding, default_alphabet=self._settings.default_alphabet)
         reference = tlv_int(pdu, _USER_MESSAGE_REFERENCE) if pdu.tlvs else None
         members = (
-            f'"account":{self._quoted_name},"system_id":{quote(session.system_id)},'
+            f'"account":{self._quoted_name},"system_id":{quote(system_id)},'
             f'"sequence_number":{pdu.sequence_number},"source":{quote(pdu.source_addr)},'
             f'"destination":{quote(pdu.destination_addr)},"data_coding":{pdu.data_coding},'
             f'"text":{quote(text if text is not None else octets.hex())},'
             f'"udh":{"null" if part is None else [part.reference, part.total, part.part]},'
             f'"user_message_reference":{"null" if reference is None else reference},'
             f'"registered_delivery":{pdu.registered_delivery},'
-            f'"message_id":{quote(accepted.message_id.text) if accepted is not None else _EMPTY},'
+            f'"message_id":{quote(message_id)},'
             f'"status":{submission.status:d},"outcome":"{outcome}"'
         )
         if submission.refused_by:
             members += f',"refused_by":"{submission.refused_by}"'
         if submission.directive_fault:
             members += f',"directive_fault":{quote(submission.directive_fault)}'
-            log.warning("directive_not_understood", account=self._name, fault=submission.directive_fault)
         if submission.charge is not None:
             members += f',"charge":{json.dumps(submission.charge)}'
-        self._world.record.add_json("submit", members)
-        if self._debug:
-            log.debug("submit_sm_received", account=self._name, outcome=outcome, status=int(submission.status))
+        return members

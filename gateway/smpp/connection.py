@@ -19,6 +19,7 @@ and its window.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,7 @@ from gateway.smpp.session import BINDS, UNANSWERED, Role, Session, SessionState
 from gateway.smpp.timers import NEVER, Due, Timers
 from gateway.smpp.window import CONTROL, Window
 
+_pack_header = struct.Struct(">IIII").pack
 _ENQUIRE_LINK = int(CommandId.ENQUIRE_LINK)
 _UNBIND = int(CommandId.UNBIND)
 _OUTBIND = int(CommandId.OUTBIND)
@@ -225,6 +227,36 @@ class Connection:
             pdu = pdu._replace(tlvs=())
         self._out.append(encode(pdu))
         del self._incoming[pdu.sequence_number]
+
+    def send_request_octets(self, request: Pdu, body: bytes, now: float, token: object = None) -> int:
+        """:meth:`send_request` for who has put the octets after the header together, TLVs included, many times a second.
+
+        ``request`` stands for them: its command_id goes into the header, and the events have it. Nothing else of it is looked at,
+        and the octets are not checked.
+
+        Raises:
+            LocalProtocolError: not allowed in this state, or the window is full. Nothing was queued.
+        """
+        command_id = request.command_id
+        if command_id not in self.session.sendable:
+            self.session.check_send(command_id)
+        number = self.window.add(request, token, now)
+        self._out.append(_pack_header(16 + len(body), command_id, 0, number) + body)
+        self._unsent.append(number)
+        self._timers.transaction(now)
+        return number
+
+    def send_response_octets(self, octets: bytes, request: Pdu) -> None:
+        """:meth:`send_response` for who has put the whole response together; it is not checked.
+
+        Raises:
+            LocalProtocolError: ``request`` does not wait for an answer.
+        """
+        number = request.sequence_number
+        if self._incoming.get(number) is not request or self.closed:
+            raise LocalProtocolError(f"no request with sequence_number {number} waits for an answer")
+        self._out.append(octets)
+        del self._incoming[number]
 
     def forget_request(self, request: Pdu) -> None:
         """The request will never be answered; it counts no longer against ``incoming_window``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.smpp.pdu import DataSm, SubmitSm
@@ -15,15 +14,12 @@ NEVER = float("inf")
 AnswerForm = Literal["", "nack", "wrong_number", "twice"]
 
 
-@dataclass(slots=True)
 class Submission:
-    """One submit_sm (or data_sm) on its way through the behaviours, and what they made of it."""
+    """One submit_sm (or data_sm) on its way through the behaviours, and what they made of it.
 
-    pdu: SubmitSm | DataSm
-    at: float  # seconds, the schedule's time
-    ordinal: int  # of the account, counted from 1
-    open_answers: int  # submits of this session that wait for their answer, without this one
-    concatenation: Concatenation | None
+    No dataclass: one is made for each message, and what most messages leave as it is stays with the class.
+    """
+
     status: int = 0
     refused_by: str = ""
     delay_s: float = 0.0  # of the answer
@@ -37,6 +33,20 @@ class Submission:
     directive_fault: str = ""  # why it could not be read
     scheduled_at: float = 0.0  # schedule_delivery_time, Unix seconds; 0: at once
     expires_at: float = NEVER  # validity_period
+
+    def __init__(
+        self,
+        pdu: SubmitSm | DataSm,
+        at: float,
+        ordinal: int,
+        open_answers: int,
+        concatenation: Concatenation | None,
+    ) -> None:
+        self.pdu = pdu
+        self.at = at  # seconds, the schedule's time
+        self.ordinal = ordinal  # of the account, counted from 1
+        self.open_answers = open_answers  # submits of this session that wait for their answer, without this one
+        self.concatenation = concatenation
 
 
 class Gate(Protocol):

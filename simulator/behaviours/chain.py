@@ -25,6 +25,8 @@ from simulator.settings import AccountSettings
 class Chain:
     gates: tuple[Gate, ...]
     disturbances: tuple[Disturbance, ...]
+    faults: Faults  # the first gate and the last disturbance, asked only while one is on
+    all_gates: tuple[Gate, ...]
     congestion: Congestion | None
 
     def run(self, submission: Submission) -> None:
@@ -37,10 +39,12 @@ class Chain:
         """Ask every disturbance."""
         for disturbance in self.disturbances:
             disturbance.disturb(submission)
+        if self.faults.any:
+            self.faults.disturb(submission)
 
     def judge(self, submission: Submission) -> None:
         """Ask the gates in order until one refuses."""
-        for gate in self.gates:
+        for gate in self.all_gates if self.faults.any else self.gates:
             status = gate.judge(submission)
             if status:
                 submission.status = status
@@ -66,18 +70,17 @@ def build_chain(
         else None
     )
     congestion = Congestion(settings.window, limit) if settings.congestion_state else None
-    gates = _gates(settings, faults, limit, directives, rng_for)
-    return Chain((*gates, *last), tuple(_disturbances(settings, faults, directives, rng_for)), congestion)
+    gates = (*_gates(settings, limit, directives, rng_for), *last)
+    disturbances = tuple(_disturbances(settings, directives, rng_for))
+    return Chain(gates, disturbances, faults, (faults, *gates), congestion)
 
 
 def _gates(
     settings: AccountSettings,
-    faults: Faults,
     limit: TpsLimit | None,
     directives: Directives | None,
     rng_for: Callable[[str], random.Random],
 ) -> Iterator[Gate]:
-    yield faults
     yield WindowLimit(settings.window)
     if limit is not None:
         yield limit
@@ -90,7 +93,7 @@ def _gates(
 
 
 def _disturbances(
-    settings: AccountSettings, faults: Faults, directives: Directives | None, rng_for: Callable[[str], random.Random]
+    settings: AccountSettings, directives: Directives | None, rng_for: Callable[[str], random.Random]
 ) -> Iterator[Disturbance]:
     if not settings.latency.none:
         yield Latency(settings.latency, rng_for("latency"))
@@ -103,4 +106,3 @@ def _disturbances(
         yield Stalls(wanted.stall.every_s, wanted.stall.lasting_s)
     if directives is not None:
         yield directives  # after what the settings say, which it overrides for its message
-    yield faults

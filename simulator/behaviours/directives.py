@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from gateway.smpp.constants import TlvTag
-from gateway.smpp.pdu import DataSm, tlv
+from gateway.smpp.pdu import DataSm, SubmitSm, tlv
 from gateway.smpp.receipt import STAT_WORDS
 from gateway.smpp.text import DefaultAlphabet, decode_text
 from simulator.behaviours.base import Submission
 from simulator.settings import FinalState, Outcome
 from simulator.values import parse_status
 
+_ANY_MARK = b"#"
 _MARK = b"#sim "
 _WIDE_MARK = "#sim ".encode("utf-16-be")
 _FORM = re.compile(r"#sim ([^#]*)#")
@@ -151,6 +152,10 @@ class Directives:
         self._long: OrderedDict[tuple[str, str, int], Directive] = OrderedDict()
 
     def disturb(self, submission: Submission) -> None:
+        if self._prefix is None and submission.concatenation is None:
+            pdu = submission.pdu
+            if not pdu.tlvs and (type(pdu) is not SubmitSm or _ANY_MARK not in pdu.short_message):
+                return  # most messages
         try:
             directive = self._find(submission)
         except ValueError as error:

@@ -57,9 +57,17 @@ class Fates:
             (AFTER_RECONNECT, settings.after_reconnect),
         )
         self._ways = [(way, share) for way, share in shares if share > 0]
+        #: Where nothing is drawn, all messages have the same fate.
+        self._always: Fate | None = None
+        fixed_s, certain = settings.delay.fixed, self._choice.certain
+        drawn = self._rules or self._ways or self._unreachable or settings.delay.spike is not None
+        if certain is not None and fixed_s is not None and not drawn:
+            self._always = Fate(certain, settings.errors.get(certain, "000"), fixed_s)
 
     def draw(self, submission: Submission) -> Fate:
         """The fate of this part. A part that overtook the others may reach its state before them."""
+        if self._always is not None and submission.directive is None:
+            return self._always
         state, error = self._state(submission)
         delay_s = self._settings.delay.draw(self._rng)
         ways = 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import uuid
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from simulator.settings import MessageIdSettings
 
 
-@dataclass(frozen=True, slots=True)
-class MessageId:
+class MessageId(NamedTuple):
     number: int
     text: str  # as submit_sm_resp writes it
 

@@ -20,6 +20,11 @@ class WeightedChoice(Generic[T]):
         self._borders = list(accumulate(kept.values()))
         self._rng = rng
 
+    @property
+    def certain(self) -> T | None:
+        """The only one that can come; None where there are several."""
+        return self._values[0] if len(self._values) == 1 else None
+
     def draw(self) -> T:
         if len(self._values) == 1:
             return self._values[0]
