@@ -25,6 +25,7 @@ from simulator.control_client import ControlClient
 from simulator.errors import ConfigFaults, SimulatorError
 from simulator.mo_cli import mo, replay
 from simulator.presets_cli import presets
+from simulator.scenario.cli import scenario
 from simulator.settings import SimulatorSettings
 from simulator.values import parse_status
 
@@ -55,6 +56,7 @@ def cli() -> None:
 cli.add_command(mo)
 cli.add_command(presets)
 cli.add_command(replay)
+cli.add_command(scenario)
 
 
 @cli.command()

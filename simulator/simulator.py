@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -49,6 +50,16 @@ class Reactor(Protocol):
     def listenTCP(self, port: int, factory: Any, backlog: int = ..., interface: str = ...) -> ListeningPort: ...
 
 
+@dataclass(eq=False)
+class _Desk:
+    """One SMPP port: who is served there, and what listens."""
+
+    accounts: list[Account]
+    factory: SmscFactory
+    listener: Any  # the factory, or TLS around it
+    listening: ListeningPort
+
+
 class Simulator:
     """An SMSC with its handsets.
 
@@ -76,6 +87,7 @@ class Simulator:
         self.page_port = 0  # the same as control_port, unless the settings say otherwise
         self.started_at = schedule.now()
         self._listening: list[ListeningPort] = []
+        self._desks: list[_Desk] = []
         self._factories: list[SmscFactory] = []
         self.mos = MoBook(_MO_KEPT)
         self._mo_count = 0
@@ -142,6 +154,7 @@ class Simulator:
             listener = TLSMemoryBIOFactory(options, isClient=False, wrappedFactory=listener)
             listener.noisy = False
         port = self._listen(first.settings.port, listener, self.settings.host, f"accounts.{first.name}.port", "--port")
+        self._desks.append(_Desk(accounts, factory, listener, self._listening[-1]))
         for account in accounts:
             self.ports[account.name] = port
         log.debug("listening", port=port, accounts=names)
@@ -169,6 +182,28 @@ class Simulator:
             ) from error
         self._listening.append(listening)
         return int(listening.getHost().port)
+
+    # Outages
+
+    def interrupt(self, account: Account, seconds: float, *, unbind: bool) -> None:
+        """The SMSC is away for so long: its sessions end, its port refuses connections. Accounts of the same port share that."""
+        desk = next(desk for desk in self._desks if account in desk.accounts)
+        if desk.listening not in self._listening:
+            return  # it is away already
+        self._listening.remove(desk.listening)
+        desk.listening.stopListening()
+        log.info("outage_began", account=account.name, seconds=seconds)
+        for session in list(desk.factory.sessions):
+            if unbind and session.bound:
+                session.unbind()
+            else:
+                session.abort()
+        self.world.schedule.call_later(seconds, self._resume, desk, account.name)
+
+    def _resume(self, desk: _Desk, name: str) -> None:
+        port = self._listen(self.ports[name], desk.listener, self.settings.host, f"accounts.{name}.port", "--port")
+        desk.listening = self._listening[-1]
+        log.info("outage_ended", account=name, port=port)
 
     # Asked for by the control interface
 
