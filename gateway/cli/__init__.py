@@ -39,7 +39,20 @@ def load_or_exit(path: Path) -> GatewaySettings:
 
 
 #: Each is a module of this package, which adds its commands to the group below.
-_COMMANDS = ("check", "db", "explain", "mo", "preview", "reconcile", "report", "run", "source", "templates", "trace")
+_COMMANDS = (
+    "check",
+    "db",
+    "explain",
+    "mo",
+    "outbox",
+    "preview",
+    "reconcile",
+    "report",
+    "run",
+    "source",
+    "templates",
+    "trace",
+)
 
 
 class _Group(click.Group):

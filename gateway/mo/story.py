@@ -29,7 +29,7 @@ def as_text(story: MoStory, *, full: bool) -> Iterator[str]:
     """Lines, in the order in which things happened."""
     number = story.source_addr if full else mask_number(story.source_addr)
     yield f"Query {story.id}"
-    yield f"  {_at(story.received_at)}  received: {number} to {story.destination_addr}, by {story.bind} ({story.route})"
+    yield f"  {at_text(story.received_at)}  received: {number} to {story.destination_addr}, by {story.bind} ({story.route})"
     repeated = f", sent {story.repeats} more time(s) by the SMSC" if story.repeats else ""
     many = f", in {story.pdus} deliver_sm" if story.pdus > 1 else ""
     yield f"      deliver_sm: SMSC id {story.smsc_message_id or '(none)'}, data_coding 0x{story.data_coding:02X}{many}{repeated}"
@@ -43,7 +43,7 @@ def as_text(story: MoStory, *, full: bool) -> Iterator[str]:
         where = f"found in {story.found_in}" if story.found_in else "nothing found"
         if story.lookup_ms is None:
             where = "nothing was looked up"
-        yield f"  {_at(story.replied_at)}  looked up: {where}{took}; answer {story.reply_kind}"
+        yield f"  {at_text(story.replied_at)}  looked up: {where}{took}; answer {story.reply_kind}"
     if story.webhook is not None:
         state, attempts, error = story.webhook
         yield f"      to the other service's webhook: {state} after {attempts} attempt(s){f', last: {error}' if error else ''}"
@@ -55,39 +55,40 @@ def as_text(story: MoStory, *, full: bool) -> Iterator[str]:
             decision = f", decision {line.decision.value}" if line.decision else ""
             money = f", {line.amount_vnd:+,} VND" if line.amount_vnd else ""
             before = line.from_state.value if line.from_state else "(new)"
-            yield f"  {_at(line.at)}  {before} -> {line.to_state.value}{decision}{money}  [{line.reason}]"
+            yield f"  {at_text(line.at)}  {before} -> {line.to_state.value}{decision}{money}  [{line.reason}]"
         raw = f"; read from {story.charge.outcome_raw}" if story.charge.outcome_raw else ""
         yield f"  Outcome: {story.charge.state.value}: {MEANING[story.charge.state]}{raw}"
 
 
 def _reply(reply: StoryReply, full: bool) -> Iterator[str]:
     to = reply.destination_addr if full else mask_number(reply.destination_addr)
-    yield f"  {_at(reply.created_at)}  {reply.kind} {reply.id}: {reply.source_addr} to {to} by {reply.route}"
+    yield f"  {at_text(reply.created_at)}  {reply.kind} {reply.id}: {reply.source_addr} to {to} by {reply.route}"
     yield f"      text: {reply.text}"
     decision = f", decision {reply.decision}" if reply.decision else ""
     link = f", names the query by {reply.link}" if reply.link else ""
     yield f"      template {reply.template}, {reply.coding}{decision}{link}, attempts {reply.attempts}"
     for part in reply.parts:
-        yield from _part(part)
+        yield from part_lines(part)
     why = f" ({reply.reason})" if reply.reason else ""
-    yield f"  {_at(reply.state_at)}  {reply.kind} {reply.id} is {reply.state}{why}"
+    yield f"  {at_text(reply.state_at)}  {reply.kind} {reply.id} is {reply.state}{why}"
 
 
-def _part(part: StoryPart) -> Iterator[str]:
+def part_lines(part: StoryPart) -> Iterator[str]:
+    """What became of one submit_sm: its answer and its receipt."""
     if part.answered_at is not None and part.command_status is not None:
         name = status_name(part.command_status)
         identity = f", id {part.smsc_message_id}" if part.smsc_message_id else ""
-        yield f"  {_at(part.answered_at)}  part {part.part} submit_sm_resp on {part.bind}: {name}{identity}"
+        yield f"  {at_text(part.answered_at)}  part {part.part} submit_sm_resp on {part.bind}: {name}{identity}"
     elif part.answered_at is not None:
-        yield f"  {_at(part.answered_at)}  part {part.part} on {part.bind or '(no bind)'}: {part.reason or part.state}"
+        yield f"  {at_text(part.answered_at)}  part {part.part} on {part.bind or '(no bind)'}: {part.reason or part.state}"
     if part.final_at is not None:
         error = f" err:{part.receipt_error}" if part.receipt_error else ""
-        yield f"  {_at(part.final_at)}  part {part.part} receipt: {part.receipt_stat}{error}"
+        yield f"  {at_text(part.final_at)}  part {part.part} receipt: {part.receipt_stat}{error}"
 
 
 def as_dict(story: MoStory, *, full: bool) -> dict[str, Any]:
     """For JSON; the names are those of the store."""
-    plain: dict[str, Any] = _plain(story)
+    plain: dict[str, Any] = as_plain(story)
     if not full:
         plain["source_addr"] = mask_number(story.source_addr)
         for reply in plain["replies"]:
@@ -95,11 +96,14 @@ def as_dict(story: MoStory, *, full: bool) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
+    """Values of the store as JSON has them."""
     if hasattr(type(value), "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in type(value).__dataclass_fields__}
+        return {name: as_plain(getattr(value, name)) for name in type(value).__dataclass_fields__}
+    if isinstance(value, dict):
+        return {name: as_plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [as_plain(item) for item in value]
     if isinstance(value, datetime):
         return value.astimezone(VIETNAM).isoformat()
     if isinstance(value, bytes):
@@ -107,5 +111,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _at(moment: datetime) -> str:
+def at_text(moment: datetime) -> str:
+    """A moment to the millisecond, on Vietnam's clocks."""
     return f"{moment.astimezone(VIETNAM):%Y-%m-%d %H:%M:%S.%f}"[:-3]
