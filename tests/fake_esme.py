@@ -84,6 +84,11 @@ class FakeEsme(EsmeClient):
         self.open, self.is_up, self.state = [], False, "waiting"
         self._handler.on_unbound(self, "connection lost", tokens[:split], tokens[split:])
 
+    def end(self, state: str) -> None:
+        """The session is over, and the bind is in this state now."""
+        self.is_up, self.state = False, state
+        self._handler.on_unbound(self, "unbound", [], [])
+
     def answer(
         self, status: int = 0, count: int | None = None, tlvs: tuple[Tlv, ...] = (), message_id: str | None = None
     ) -> list[str]:

@@ -149,9 +149,9 @@ class OperatorLink:
     def on_unbound(
         self, client: EsmeClient, reason: str, unanswered: Sequence[object], never_sent: Sequence[object]
     ) -> None:
-        self._log.warning(
-            "bind_down", bind=client.name, reason=reason, unanswered=len(unanswered), never_sent=len(never_sent)
-        )
+        wanted = client.state in ("draining", "stopped")  # by our own stop: nobody on call need look
+        tell = self._log.info if wanted else self._log.warning
+        tell("bind_down", bind=client.name, reason=reason, unanswered=len(unanswered), never_sent=len(never_sent))
         bind = self._binds.get(client)
         for token in never_sent:
             if isinstance(token, Piece) and token.flying:

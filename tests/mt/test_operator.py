@@ -570,3 +570,11 @@ def test_a_pair_sends_on_one_connection_and_receives_on_the_other(db: InlineData
     assert rig.clients["b1.rx"].sent == []
     rig.clients["b1.rx"].down()
     assert [(status.bind, status.bound) for status in rig.link.status()] == [("b1.tx", True), ("b1.rx", False)]
+
+
+@pytest.mark.parametrize(("state", "level"), [("stopped", "info"), ("draining", "info"), ("waiting", "warning")])
+def test_a_bind_that_ends_by_our_own_stop_is_no_warning(db: InlineDatabase, state: str, level: str) -> None:
+    rig = Rig(db).start()
+    with capture_logs() as logs:
+        rig.esme.end(state)
+    assert [entry["log_level"] for entry in logs if entry["event"] == "bind_down"] == [level]
