@@ -142,6 +142,8 @@ def smsc_config(port: int, control_port: int) -> dict[str, Any]:
         "record": {"memory_entries": 0},
         "log": {"level": "warning"},
         "inbox": {"parts_per_handset": 1, "parts": 1000},
+        "messages": {"kept": 1000},
+        "sessions": {"deliver_window": 500},  # receipts at the pace of the submits, whatever the batches
         "accounts": {
             "bench": {
                 "port": port,

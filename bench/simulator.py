@@ -155,7 +155,7 @@ def links_wires(links: list[Link]) -> list[socket.socket]:
 def settings(port: int, control: int, as_delivered: bool) -> dict[str, Any]:
     values = rig.smsc_config(port, control)
     if as_delivered:
-        values = {"control": values["control"], "log": values["log"], "accounts": values["accounts"]}
+        values = {name: values[name] for name in ("control", "log", "sessions", "accounts")}
         values["accounts"]["bench"]["receipts"] = {"delay": {"fixed": 0.05}}
     return values
 

@@ -19,6 +19,10 @@ from simulator.schedule import Schedule
 
 log = structlog.get_logger()
 
+_GIVEN_UP_TOLD = (
+    100  # in the log one by one; then each _GIVEN_UP_STEP-th: a flood of lines would cost more than the messages
+)
+_GIVEN_UP_STEP = 1000
 TEMPORARY = frozenset(
     {
         CommandStatus.ESME_RSYSERR,
@@ -96,6 +100,7 @@ class Mailbox:
         self._turn = 0
         self._silent: dict[Receiver, int] = {}  # answers missing in a row
         self.retrying = 0
+        self.given_up = 0
 
     def __len__(self) -> int:
         """Waiting, those that wait for another attempt included."""
@@ -222,6 +227,10 @@ class Mailbox:
             self.post(outgoing)
 
     def _give_up(self, outgoing: Outgoing, why: str) -> None:
-        log.warning("deliver_sm_given_up", kind=outgoing.kind, why=why, attempts=outgoing.attempts)
+        self.given_up += 1
+        if self.given_up <= _GIVEN_UP_TOLD or self.given_up % _GIVEN_UP_STEP == 0:
+            log.warning(
+                "deliver_sm_given_up", kind=outgoing.kind, why=why, attempts=outgoing.attempts, so_far=self.given_up
+            )
         outgoing.done = True
         outgoing.settled(outgoing, None)
