@@ -2,16 +2,25 @@
 
 The lease counts on the reactor's clock, from the moment before a renewal was asked for: neither a slow store nor a jump of
 the wall clock makes this node believe that it holds what others think lapsed.
+
+Nodes share the licence of each system_id evenly. A node that comes takes part only when every other one knows of it and has
+taken a smaller share::
+
+    start ──▶ introducing: nothing leaves ── all others have renewed twice ──▶ sharing
+                    ▲                                                            │
+                    └── the lease had lapsed: what has not left is given back ───┘
+
+Twice, because the first renewal may have been under way, and may have looked before this node was there to be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.clock import Clock
@@ -24,7 +33,11 @@ log = structlog.get_logger()
 
 #: Renewals in one lease: two may fail before it runs out.
 RENEWALS = 4
-#: After an unclean end of the earlier life, or beside other nodes, the licence may be in use still, in seconds.
+#: Renewals in one lease while others have yet to learn of this node: it waits for theirs, and asks often.
+RENEWALS_INTRODUCING = 20
+#: After so many renewals of another node it knows of this one.
+RENEWALS_TO_KNOW = 2
+#: After an unclean end of the earlier life the licence may be in use still, in seconds.
 LICENCE_WINDOW_S = 1.01
 
 
@@ -70,14 +83,23 @@ class NodeLease:
         self._stopped = False
         self._renewing = False
         self._listeners: list[Callable[[], None]] = []
+        self._lapse_listeners: list[Callable[[], None]] = []
+        #: Every other live node knows of this one, and takes no more than its share.
+        self.sharing = False
+        self._others: dict[str, tuple[datetime, int]] = {}  # while introducing: end of lease, renewals seen
+        self._known: set[str] = set()  # the others at the last renewal
 
     def held(self, now: float) -> bool:
         """Whether this node may send what it has claimed."""
         return now < self._held_until
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call this when the live nodes have changed, or the lease is held again."""
+        """Call this when the live nodes have changed, when ``sharing`` has, or when the lease is held again."""
         self._listeners.append(listener)
+
+    def on_lapse(self, listener: Callable[[], None]) -> None:
+        """Call this when the lease had lapsed and is about to be held again: what has not left may be others' now."""
+        self._lapse_listeners.append(listener)
 
     def start(self) -> Deferred[nodes.Registered]:
         """Begin this life: what the earlier one had claimed becomes unknown."""
@@ -104,11 +126,7 @@ class NodeLease:
         return first
 
     def _after_first(self, registered: nodes.Registered) -> nodes.Registered:
-        if self.live_nodes > 1:
-            # The others go on with their larger shares until their next renewal tells them of this node.
-            wait_s = self._lease_s / RENEWALS + LICENCE_WINDOW_S
-            self.quiet_until = max(self.quiet_until, self._reactor.seconds() + wait_s)
-        self._schedule()
+        self._schedule(self._pause_s)
         self._tell()
         return registered
 
@@ -120,12 +138,18 @@ class NodeLease:
         self._held_until = float("-inf")
         return self._db.run("leave_node", nodes.leave_node_txn, self._name, self._incarnation)
 
-    def _schedule(self) -> None:
+    @property
+    def _pause_s(self) -> float:
+        return self._lease_s / (RENEWALS if self.sharing else RENEWALS_INTRODUCING)
+
+    def _schedule(self, delay_s: float) -> None:
+        if self._call is not None and self._call.active():
+            self._call.cancel()
         if not self._stopped:
-            self._call = self._reactor.callLater(self._lease_s / RENEWALS, self._tick)
+            self._call = self._reactor.callLater(delay_s, self._tick)
 
     def _tick(self) -> None:
-        self._schedule()
+        self._schedule(self._pause_s)
         if not self._renewing:  # a store that hangs is asked once
             self._renew()
 
@@ -157,38 +181,41 @@ class NodeLease:
             else:
                 log.warning("lease_not_renewed", node=self._name, reason=result.getErrorMessage())
             return
-        was_held = self.held(asked_at)
+        lapsed = result.lapsed or not self.held(self._reactor.seconds())
+        if lapsed:
+            self._lapsed()
         self._held_until = asked_at + self._lease_s
-        if result.lapsed or not was_held:
-            log.warning("lease_had_lapsed", node=self._name)
+        newcomers = set(result.others) - self._known
+        self._known = set(result.others)
+        introduced = not self.sharing and self._introduce(result.others, after_lapse=lapsed)
         live = (max(1, result.live_nodes), result.rank)
         if live != (self.live_nodes, self.rank):
             self.live_nodes, self.rank = live
             log.info("live_nodes", count=self.live_nodes, rank=self.rank)
             self._tell()
-        elif not was_held:
+        elif lapsed or introduced:
             self._tell()
+        if newcomers and self.sharing and self._call is not None:
+            self._schedule(self._lease_s / RENEWALS_INTRODUCING)  # they wait for the next renewal, too
+
+    def _lapsed(self) -> None:
+        log.warning("lease_had_lapsed", node=self._name)
+        self._held_until = float("-inf")
+        self.sharing, self._others = False, {}
+        self._schedule(self._pause_s)
+        for listener in self._lapse_listeners:
+            listener()
+
+    def _introduce(self, others: Mapping[str, datetime], *, after_lapse: bool) -> bool:
+        """Look whose leases were renewed. True, once: all others know of this node."""
+        if after_lapse and others:
+            return False  # they are counted from after the renewal that is seen by them
+        for claimant, until in others.items():
+            before, renewals = self._others.get(claimant, (until, 0))
+            self._others[claimant] = (until, renewals + (until != before))
+        self.sharing = all(self._others[claimant][1] >= RENEWALS_TO_KNOW for claimant in others)
+        return self.sharing
 
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
-
-
-class NoLease:
-    """A lease that is always held, for tools and tests that have the store to themselves."""
-
-    live_nodes = 1
-    rank = 0
-    quiet_until = float("-inf")
-
-    def __init__(self, node: str = "node-1/0") -> None:
-        self.node = node
-
-    def held(self, now: float) -> bool:
-        return True
-
-    def on_change(self, listener: Callable[[], None]) -> None:
-        return None
-
-    def stop(self) -> Deferred[None]:
-        return succeed(None)

@@ -61,6 +61,7 @@ class MtService:
                 reactor, clock, operator, lane, mo_sink, endpoints, rng, others=(*routes[at + 1 :], *routes[:at])
             )
         lease.on_change(self._share_licences)
+        lease.on_lapse(self._give_back)
 
     def start(self) -> Deferred[Registered]:
         """Take up the node's lease, then bring the binds up and send. Fires when the lease is held.
@@ -115,11 +116,17 @@ class MtService:
     def _share_licences(self) -> None:
         """Every live node gets an equal part of each licence; what does not divide goes to the first by name.
 
-        A smaller part counts at once. A larger one counts a second later: whoever had it may have used it until now.
+        A smaller part counts at once. A larger one counts a second later: whoever had it may have used it until now. A node that the
+        others do not know yet has no part.
         """
         self._set_shares(grow=False)
         self._cancel_growth()
         self._growth = self._reactor.callLater(LICENCE_WINDOW_S, self._set_shares, True)
+
+    def _give_back(self) -> None:
+        """The lease had lapsed: another node may have taken over what is in hand here and has not left."""
+        for lane in self.lanes.values():
+            lane.give_back("lease_lapsed")
 
     def _cancel_growth(self) -> None:
         if self._growth is not None and self._growth.active():
@@ -129,7 +136,7 @@ class MtService:
         nodes, rank = self.lease.live_nodes, self.lease.rank
         for route, lane in self.lanes.items():
             whole = self._settings.operators[route].licence_parts_per_s
-            share = whole // nodes + (rank < whole % nodes)
+            share = whole // nodes + (rank < whole % nodes) if self.lease.sharing else 0
             for bind in lane.binds:
                 if grow or share < bind.licence.parts_per_s:
                     bind.licence.set_limit(share)
