@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from simulator.scenario.yaml_lines import Document, Path_
 from simulator.settings import AccountSettings, SimulatorSettings
 
 _IN_THE_RUN = ("steps", "always", "esme")  # the sections that may name what only the run knows
-_MOST_CASES = 1000
 _GROUP = re.compile(r"\(\?P<(\w+)>")
 
 
@@ -67,7 +65,7 @@ class Case:
 def parameters(document: Document) -> set[str]:
     """The names that ``--set`` may give this scenario."""
     head = _head(document)
-    return {*head.parameters, *head.matrix}
+    return {*head.parameters, *head.axes}
 
 
 def load(document: Document, name: str, given: Given) -> list[Case]:
@@ -77,15 +75,15 @@ def load(document: Document, name: str, given: Given) -> list[Case]:
         ConfigFaults: all that is wrong with it.
     """
     head = _head(document)
-    chosen = {key: value for key, value in given.settings.items() if key in head.parameters or key in head.matrix}
+    chosen = {key: value for key, value in given.settings.items() if key in head.parameters or key in head.axes}
     fixed = _parameters(document, head, chosen)
-    axes = {key: (chosen[key],) if key in chosen else values for key, values in head.matrix.items()}
-    combinations = list(itertools.islice(itertools.product(*axes.values()), _MOST_CASES + 1))
-    if len(combinations) > _MOST_CASES:
-        raise _fault(document, ("matrix",), f"has more than {_MOST_CASES} combinations", "Take fewer values")
+    points: list[dict[str, str]] = []
+    for combination in head.combinations:
+        point = {key: chosen.get(key, value) for key, value in combination.items()}
+        if point not in points:  # --set on an axis makes several the same
+            points.append(point)
     cases = []
-    for combination in combinations:
-        point = dict(zip(axes, combination, strict=True))
+    for point in points:
         words = ", ".join(f"{key}={value}" for key, value in point.items())
         full_name = f"{name} [{words}]" if words else name
         folder = str(Path(document.name).resolve().parent) if Path(document.name).exists() else "."
@@ -99,7 +97,7 @@ def _head(document: Document) -> Head:
         head = Head.model_validate(values)
     except ValidationError as error:
         raise ConfigFaults(told(document, Head, error)) from error
-    for section, names in (("parameters", head.parameters), ("matrix", head.matrix)):
+    for section, names in (("parameters", set(head.parameters)), ("matrix", head.axes)):
         for one in names:
             if not variables.NAME.match(one) or one in variables.BUILT_IN or one == "folder":
                 what = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,9 +14,11 @@ from simulator.behaviours.faults import FaultKind
 from simulator.control_requests import FaultBody
 from simulator.replay import parse_tlv
 from simulator.scenario.expectations import Expect, Never, NeverAtAll
-from simulator.scenario.values import Duration, Octet, StatusValue, Text, Whole
+from simulator.scenario.values import Duration, Octet, StatusValue, Text, TextCondition, Whole
 from simulator.settings import SimulatorSettings
 from simulator.values import Pattern, Settings
+
+MOST_CASES = 1000
 
 
 def _command(value: Any) -> Any:
@@ -36,6 +39,10 @@ def _hex(value: Any) -> Any:
         return bytes.fromhex(value) if isinstance(value, str) else value
     except ValueError:
         raise ValueError(f"'{value}' is not hexadecimal") from None
+
+
+def _numbers(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
 
 
 Command = Annotated[tuple[Text, ...], BeforeValidator(_command)]
@@ -67,8 +74,8 @@ class MoAction(Settings):
         None, description="of a long text; default: as the account says"
     )
     copies: Whole = Field(1, ge=1, le=100, description="the SMSC delivers the same MO so many times, under one id")
-    order: tuple[Whole, ...] = Field(
-        (), max_length=1000, description="parts as they leave: [3, 1]: 2 never comes; [1, 1, 2]: 1 twice"
+    order: Annotated[tuple[Whole, ...], BeforeValidator(_numbers)] = Field(
+        (), max_length=1000, description='parts as they leave: [3, 1] or "3,1": 2 never comes; [1, 1, 2]: 1 twice'
     )
     tlvs: tuple[TlvText, ...] = Field((), description='["0x1402=text", "0x0204=hex:0001"], or {tag:, value:} in hex')
     flash: bool = Field(False, description="class 0")
@@ -125,6 +132,7 @@ class RunAction(Settings):
 
     command: Command
     exit: Whole = Field(0, description="the exit code that is expected")
+    output: TextCondition | None = Field(None, description="what it must write, on either stream")
     within: Duration = 30.0
     env: dict[str, Text] = Field(default_factory=dict, description="added to the environment")
 
@@ -260,9 +268,31 @@ class Head(Settings):
     parameters: dict[str, Annotated[Parameter, BeforeValidator(_parameter)]] = Field(
         default_factory=dict, description="{name: default} or {name: {default:, about:}}; used as `${name}`"
     )
-    matrix: dict[str, tuple[Text, ...]] = Field(
-        default_factory=dict, description="{name: [values]}: the scenario is run once for each combination"
+    matrix: dict[str, tuple[Text, ...]] | tuple[dict[str, Text], ...] = Field(
+        default_factory=dict,
+        description="{name: [values]}: the scenario is run once for each combination; or a list of combinations: [{name: value}]",
     )
+
+    @property
+    def combinations(self) -> list[dict[str, str]]:
+        """One for each run; without a matrix a single empty one."""
+        if not isinstance(self.matrix, dict):
+            return list(self.matrix) or [{}]
+        points = itertools.islice(itertools.product(*self.matrix.values()), MOST_CASES + 1)
+        return [dict(zip(self.matrix, point, strict=True)) for point in points]
+
+    @property
+    def axes(self) -> set[str]:
+        """The variables of the matrix."""
+        return set(self.matrix) if isinstance(self.matrix, dict) else {name for point in self.matrix for name in point}
+
+    @model_validator(mode="after")
+    def _even(self) -> Head:
+        if not isinstance(self.matrix, dict) and any(set(point) != self.axes for point in self.matrix):
+            raise ValueError(f"matrix: every combination needs the same names: {', '.join(sorted(self.axes))}")
+        if len(self.combinations) > MOST_CASES:
+            raise ValueError(f"matrix: more than {MOST_CASES} combinations")
+        return self
 
 
 class Scenario(Head):

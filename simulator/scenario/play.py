@@ -329,7 +329,11 @@ class Play:
                 f"not over within {within_s:g} s" if code is None else f"exit code {code}, {step.run.exit} was expected"
             )
             raise StepFailed(Failure(what, " ".join(step.run.command), tuple(lines[-10:]), self._pdus()))
-        return {"output": "\n".join(lines), "exit": str(code), "told": lines[-1] if lines else ""}
+        output = "\n".join(lines)
+        fault = None if step.run.output is None else step.run.output.fault(output)
+        if fault is not None:
+            raise StepFailed(Failure(f"its output {fault}", " ".join(step.run.command), tuple(lines[-10:])))
+        return {"output": output, "exit": str(code), "told": lines[-1] if lines else ""}
 
     # Expectations
 

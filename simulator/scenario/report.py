@@ -46,7 +46,7 @@ def failure_lines(failure: Failure, where: str) -> Iterator[str]:
     for number, line in enumerate(failure.seen):
         yield ("seen:     " if number == 0 else "          ") + line
     if failure.pdus:
-        yield "the last PDUs, in seconds since the first step; < is from the ESME:"
+        yield "the last PDUs (without enquire_link), in seconds since the first step; < is from the ESME:"
         for line in failure.pdus:
             yield "  " + line
 
