@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,35 +59,63 @@ def connect(url: sa.URL) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(plain, autocommit=True, connect_timeout=3)
 
 
+class OwnServer:
+    """A PostgreSQL of our own below one folder, on a port of its own. When root runs the tests it belongs to ``postgres``.
+
+    Args:
+        options: settings of the server, as ``{"fsync": "off"}``.
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))
+        if not found:
+            raise NoServer("PostgreSQL is not installed: apt-get install postgresql")
+        self.folder = folder
+        self.data = folder / "data"
+        self.log = folder / "log"
+        self._binaries = Path(found[-1])
+        self._owner: dict[str, int] = {}
+        if os.geteuid() == 0:  # the server refuses to run as root
+            account = pwd.getpwnam("postgres")
+            self._owner = {"user": account.pw_uid, "group": account.pw_gid}
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder), **(options or {})}
+        self._options = " ".join([f"-p {self.port}", *(f"-c {name}={value}" for name, value in settings.items())])
+
+    def create(self, *arguments: str) -> None:
+        """Make the cluster. ``arguments``: further ones of initdb."""
+        self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", *arguments)
+
+    def start(self) -> None:
+        """Start, and wait until it takes connections. Raises :class:`NoServer`."""
+        self._run("pg_ctl", "-l", str(self.log), "-o", self._options, "-w", "-t", str(START_TIMEOUT_S), "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: smart, fast or immediate (as after a crash). Raises :class:`NoServer`."""
+        self._run("pg_ctl", "-m", mode, "stop")
+
+    def url(self, database: str = "postgres") -> sa.URL:
+        """Of the administrator."""
+        return sa.make_url(f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), "-D", str(self.data), *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=START_TIMEOUT_S * 2, check=False, cwd="/", **self._owner
+        )
+        if done.returncode:
+            raise NoServer(f"{program}: {done.stdout}{done.stderr}".strip())
+
+
 @contextmanager
 def _own_server(folder: Path) -> Iterator[sa.URL]:
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))
-    if not found:
-        raise NoServer("PostgreSQL is not installed: apt-get install postgresql")
-    binaries = Path(found[-1])
-    data = folder / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    owner: dict[str, int] = {}
-    if os.geteuid() == 0:  # the server refuses to run as root
-        account = pwd.getpwnam("postgres")
-        owner = {"user": account.pw_uid, "group": account.pw_gid}
-        os.chown(folder, account.pw_uid, account.pw_gid)
-    _run([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"], owner)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    control = str(binaries / "pg_ctl")
-    log = str(folder / "log")
-    _run([control, "-D", str(data), "-l", log, "-o", options, "-w", "-t", str(START_TIMEOUT_S), "start"], owner)
+    server = OwnServer(folder, {"fsync": "off"})
+    server.create()
+    server.start()
     try:
-        yield sa.make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
+        yield server.url()
     finally:
-        _run([control, "-D", str(data), "-m", "immediate", "stop"], owner)
-
-
-def _run(command: list[str], owner: dict[str, int]) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=START_TIMEOUT_S * 2, check=False, cwd="/", **owner
-    )
-    if done.returncode:
-        raise NoServer(f"{command[0]}: {done.stdout}{done.stderr}".strip())
+        server.stop()
