@@ -61,8 +61,9 @@ def _apply(
         if mine:
             row.returned, row.reason, row.retry_at = True, outcome.reason, outcome.retry_at
             row.untried = outcome.command_status is None
-            if existing is not None and existing.state is PartState.UNKNOWN:
-                # The late answer says that the SMSC did not take it after all: nothing is in doubt.
+            if existing is not None and existing.state is PartState.UNKNOWN and outcome.bind:
+                # The late answer says that the SMSC did not take it after all: nothing is in doubt. (Without a bind the whole
+                # message is given back, for parts that never left; those in doubt stay so.)
                 existing.state, existing.reason, existing.changed = PartState.PENDING, outcome.reason, True
         return mine
     if existing is not None and (existing.state in TAKEN or existing.state is PartState.REJECTED):

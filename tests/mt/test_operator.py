@@ -254,6 +254,19 @@ def test_a_failed_part_keeps_back_those_that_have_not_left(db: InlineDatabase, e
     assert rig.esme.in_flight == 0
 
 
+def test_parts_that_never_left_do_not_end_the_doubt_of_those_that_did(db: InlineDatabase) -> None:
+    """The link breaks after the first part, whose answer is lost; the others go back to the store. It is in doubt."""
+    rig = Rig(db, operator_settings({"window": 1})).start()
+    (number,) = rig.add("1", text=LONG, parts=3)
+    rig.esme.down()
+    rig.turn()
+    assert rig.box.parts(number) == {1: "unknown"}
+    assert rig.box.state(number) == "unknown"
+    rig.esme.up()
+    rig.turn(2.0)
+    assert len(rig.esme.sent) == 1, "nothing is sent again before the doubt has ended"
+
+
 def test_a_payload_carries_all_parts_in_one_submit_and_costs_all_of_them(db: InlineDatabase) -> None:
     rig = Rig(db, operator_settings({"long_message": "payload", "window": 10}, licence_parts_per_s=6)).start()
     first, second, third = rig.add("1", "2", "3", text=LONG, parts=3)
