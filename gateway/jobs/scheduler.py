@@ -187,6 +187,8 @@ class Scheduler:
         except Exception as error:  # the edge of the job runner: the run is given back
             if isinstance(error, RetryLater):
                 log.warning("job_put_off", job=name, reason=str(error), retry_s=RETRY_S)
+            elif isinstance(error, StoreError):
+                log.error("job_failed", job=name, error=str(error), retry_s=RETRY_S)
             else:
                 log.exception("job_failed", job=name)
             job.look_again_s = self._reactor.seconds() + RETRY_S
