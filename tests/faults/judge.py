@@ -110,7 +110,7 @@ class _Case:
         self.replies = [row for row in evidence.messages if row["mo_id"] is not None]
         self.submits = [entry for entry in evidence.record if entry["event"] == "submit"]
         #: message → part → the SMSC's ids of it
-        self.taken: dict[int, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self.taken: dict[int, dict[int, list[str]]] = {}
         self.strangers: list[Row] = []
         self._by_address: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in evidence.messages:
@@ -134,10 +134,10 @@ class _Case:
         if not fitting:
             self.strangers.append(entry)
             return
-        row = min(fitting, key=lambda row: (row["state"] in NEVER_LEFT, len(self.taken[row["id"]])))
+        row = min(fitting, key=lambda row: (row["state"] in NEVER_LEFT, len(self.taken.get(row["id"], ()))))
         whole = entry["udh"] is None  # a text of one part, or all parts in one payload
         for part in range(1, row["parts"] + 1) if whole else [entry["udh"][2]]:
-            self.taken[row["id"]][part].append(entry["message_id"])
+            self.taken.setdefault(row["id"], {}).setdefault(part, []).append(entry["message_id"])
 
     # -- the run ------------------------------------------------------------------------------------------------
 
@@ -178,14 +178,14 @@ class _Case:
         """Lost: what the store calls delivered and the SMSC does not have; and what nobody tried to send."""
         delivered = {entry["message_id"] for entry in self._receipts() if entry["stat"] == "DELIVRD"}
         for row in self.evidence.messages:
-            taken = self.taken[row["id"]]
+            taken = self.taken.get(row["id"], {})
             if row["state"] == "delivered":
                 for part in range(1, row["parts"] + 1):
-                    if not taken[part]:
+                    if part not in taken:
                         yield f"nothing lost: {_name(row)} is delivered, the SMSC never took part {part}"
                     elif not delivered & set(taken[part]):
                         yield f"nothing lost: {_name(row)} is delivered, the SMSC told of no delivery of part {part}"
-            elif row["state"] in NEVER_LEFT and any(taken.values()):
+            elif row["state"] in NEVER_LEFT and taken:
                 yield f"cancelled ones never leave: {_name(row)} is {row['state']}, the SMSC has it"
             elif row["state"] == "undelivered" and row["reason"] == "in_doubt":
                 if row["mo_id"] is None and not row["possible_duplicate"]:
@@ -193,7 +193,7 @@ class _Case:
             elif (
                 row["state"] == "expired"
                 and row["reason"] == "no_receipt"
-                and any(not taken[part] for part in range(1, row["parts"] + 1))
+                and any(part not in taken for part in range(1, row["parts"] + 1))
             ):
                 yield f"nothing lost: {_name(row)} waited for a receipt, the SMSC never took all of it"
 
@@ -207,7 +207,7 @@ class _Case:
                 if unknown and not excused:
                     yield f"the store knows: {_name(row)} part {part} was taken as {sorted(unknown)}, and is {row['state']}"
         for (number, part), ids in self.known.items():
-            false = ids - set(self.taken[number][part])
+            false = ids - set(self.taken.get(number, {}).get(part, ()))
             if false:
                 yield f"ids are the SMSC's: message {number} part {part} has {sorted(false)}, which the SMSC never gave it"
 
