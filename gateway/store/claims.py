@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.model import ChargeDecision, ClaimedMessage, MessageKind, MessageState, PartState
 from gateway.store.rollup import TAKEN
 from gateway.store.schema import message, message_part
+from gateway.store.sql import in_list, plain_datetime
 from gateway.store.states import state_is
-
-_COLUMNS = (
-    message.c.id,
-    message.c.kind,
-    message.c.text,
-    message.c.coding,
-    message.c.parts,
-    message.c.source_addr,
-    message.c.destination_addr,
-    message.c.route,
-    message.c.attempts,
-    message.c.possible_duplicate,
-    message.c.mo_id,
-    message.c.charge_decision,
-    message.c.charge_link,
-    message.c.expires_at,
-    message.c.priority,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,68 +39,90 @@ def claim_txn(
     """
     if limit_parts <= 0:
         return Claim((), ())
-    rows = conn.execute(
-        _statement(conn.dialect.name),
-        {"route_": route, "node_": node, "limit_": limit_parts, "now_": now, "business_now_": business_now},
-    ).all()
-    rows = sorted(rows, key=itemgetter(14, 0))  # priority, id
-    expired = [row.id for row in rows if row.expires_at is not None and row.expires_at <= business_now]
+    take = _take_postgresql if conn.dialect.name == "postgresql" else _take_sqlite
+    rows = take(conn, route, node, limit_parts, now, business_now)
+    rows.sort(key=_ORDER)
+    expired = [row[0] for row in rows if row[_END] is not None and row[_END] <= business_now]
     if expired:
         _expire(conn, expired, now)
-        rows = [row for row in rows if row.id not in set(expired)]
-    done = _parts_done(conn, [row.id for row in rows if row.parts > 1 or row.attempts > 1])
+        gone = set(expired)
+        rows = [row for row in rows if row[0] not in gone]
+    done = _parts_done(conn, [row[0] for row in rows if row[_PARTS] > 1 or row[_ATTEMPTS] > 1])
     return Claim(tuple([_claimed(row, done) for row in rows]), tuple(expired))
 
 
-def _build(dialect: str) -> ReturningUpdate[Any]:
-    due = (
-        sa.select(message.c.id, message.c.priority, message.c.parts)
-        .where(
-            state_is(MessageState.QUEUED),
-            message.c.route == sa.bindparam("route_"),
-            message.c.not_before <= sa.bindparam("business_now_"),
-        )
-        .order_by(message.c.priority, message.c.id)
-        .limit(sa.bindparam("limit_", type_=sa.Integer))  # a message has one part at least
-    )
-    if dialect == "postgresql":
-        due = due.with_for_update(skip_locked=True)
-    first = due.cte("due") if dialect == "postgresql" else due.subquery("due")
-    until_here = sa.func.sum(first.c.parts).over(order_by=(first.c.priority, first.c.id), rows=(None, 0))
-    counted = sa.select(first.c.id, first.c.parts, until_here.label("until_here")).subquery("counted")
-    fitting = sa.select(counted.c.id).where(
-        sa.or_(
-            counted.c.until_here <= sa.bindparam("limit_", type_=sa.Integer), counted.c.until_here == counted.c.parts
-        )
-    )
-    return (
-        sa.update(message)
-        .where(message.c.id.in_(fitting), state_is(MessageState.QUEUED))
-        .values(
-            state=MessageState.SENDING.value,
-            reason="",
-            node=sa.bindparam("node_"),
-            attempts=message.c.attempts + 1,
-            state_at=sa.bindparam("now_"),
-        )
-        .returning(*_COLUMNS)
-    )
+_COLUMNS = (
+    "id, kind, text, coding, parts, source_addr, destination_addr, route, attempts, possible_duplicate, mo_id, "
+    "charge_decision, charge_link, expires_at, priority"
+)
+_PARTS, _ATTEMPTS, _END = 4, 8, 13
+_ORDER = itemgetter(14, 0)  # priority, id
+
+#: One row for all: for each row that it gives, the driver would give up the interpreter's lock and wait for it again.
+_SQLITE_DUE = f"""
+SELECT json_group_array(json_array({_COLUMNS})) FROM (
+    SELECT {_COLUMNS} FROM message WHERE state = 'queued' AND route = ? AND not_before <= ? ORDER BY priority, id LIMIT ?
+)
+"""
+_SQLITE_TAKE = """
+UPDATE message SET state = 'sending', reason = '', node = ?, attempts = attempts + 1, state_at = ?
+WHERE id IN (SELECT value FROM json_each(?))
+"""
 
 
-_STATEMENTS: dict[str, ReturningUpdate[Any]] = {}
+def _take_sqlite(
+    conn: Connection, route: str, node: str, limit_parts: int, now: datetime, business_now: datetime
+) -> list[list[Any]]:
+    due = (route, plain_datetime("sqlite", business_now), limit_parts)  # a message has one part at least
+    found: list[list[Any]] = json.loads(conn.exec_driver_sql(_SQLITE_DUE, due).scalar_one())
+    if not found:
+        return found
+    found.sort(key=_ORDER)
+    parts, fitting = 0, list[list[Any]]()
+    for row in found:
+        parts += row[_PARTS]
+        if parts > limit_parts and fitting:
+            break
+        row[_ATTEMPTS] += 1
+        row[_END] = None if row[_END] is None else _utc(row[_END])
+        fitting.append(row)
+    numbers = json.dumps([row[0] for row in fitting])
+    conn.exec_driver_sql(_SQLITE_TAKE, (node, plain_datetime("sqlite", now), numbers))
+    return fitting
 
 
-def _statement(dialect: str) -> ReturningUpdate[Any]:
-    if dialect not in _STATEMENTS:
-        _STATEMENTS[dialect] = _build(dialect)
-    return _STATEMENTS[dialect]
+@lru_cache(maxsize=1024)
+def _utc(stored: str) -> datetime:
+    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
+
+
+_POSTGRESQL_TAKE = f"""
+WITH due AS (
+    SELECT id, priority, parts FROM message WHERE state = 'queued' AND route = %s AND not_before <= %s
+    ORDER BY priority, id LIMIT %s FOR UPDATE SKIP LOCKED
+),
+counted AS (
+    SELECT id, parts, sum(parts) OVER (ORDER BY priority, id ROWS UNBOUNDED PRECEDING) AS until_here FROM due
+)
+UPDATE message SET state = 'sending', reason = '', node = %s, attempts = attempts + 1, state_at = %s
+WHERE id IN (SELECT id FROM counted WHERE until_here <= %s OR until_here = parts) AND state = 'queued'
+RETURNING {_COLUMNS}
+"""
+
+
+def _take_postgresql(
+    conn: Connection, route: str, node: str, limit_parts: int, now: datetime, business_now: datetime
+) -> list[Sequence[Any]]:
+    arguments = (route, business_now, limit_parts, node, now, limit_parts)
+    return list(conn.exec_driver_sql(_POSTGRESQL_TAKE, arguments))
 
 
 def _expire(conn: Connection, ids: Sequence[int], now: datetime) -> None:
     conn.execute(
         sa.update(message)
-        .where(message.c.id.in_(ids), state_is(MessageState.SENDING))
-        .values(state=MessageState.EXPIRED.value, reason="validity", node=None, state_at=now)
+        .where(in_list(conn.dialect.name, message.c.id, "ids"), state_is(MessageState.SENDING))
+        .values(state=MessageState.EXPIRED.value, reason="validity", node=None, state_at=now),
+        {"ids": ids},
     )
 
 
@@ -127,11 +133,11 @@ def _parts_done(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[int, ..
     done = [state.value for state in (*TAKEN, PartState.REJECTED)]
     query = (
         sa.select(message_part.c.message_id, message_part.c.part)
-        .where(message_part.c.message_id.in_(ids), message_part.c.state.in_(done))
+        .where(in_list(conn.dialect.name, message_part.c.message_id, "ids"), message_part.c.state.in_(done))
         .order_by(message_part.c.message_id, message_part.c.part)
     )
     found: dict[int, tuple[int, ...]] = {}
-    for number, part in conn.execute(query):
+    for number, part in conn.execute(query, {"ids": ids}):
         found[number] = (*found.get(number, ()), part)
     return found
 
@@ -168,7 +174,7 @@ def _claimed(row: Sequence[Any], done: dict[int, tuple[int, ...]]) -> ClaimedMes
         destination,
         route,
         attempts,
-        duplicate,
+        bool(duplicate),
         done.get(number, ()),
         mo_id,
         None if decision is None else ChargeDecision(decision),

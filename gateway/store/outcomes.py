@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from gateway.model import MessageState, PartState, SettledPart, StateChange, Sub
 from gateway.store.batch import MessageBatch, MessageRow, PartRow, id_key, means
 from gateway.store.rollup import TAKEN
 from gateway.store.schema import message, part_key
+from gateway.store.singles import Keyed, accept_singles_txn, is_single_accept
 from gateway.store.waiting import any_waiting_txn, drop_receipts_txn, take_receipts_txn, waiting_by_key_txn
 
 
@@ -35,21 +37,43 @@ def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOu
 
     Receipts that came before are matched here (invariant 5). Recording the same outcome again changes nothing.
     """
+    singles = _singles(outcomes)
+    accepted = accept_singles_txn(conn, node, singles, now)
+    others = [outcome for outcome in outcomes if outcome.message_id not in accepted] if accepted else outcomes
     batch = MessageBatch(conn, now)
-    batch.load((outcome.message_id for outcome in outcomes), first_attempts_have_no_parts=True)
+    batch.load((outcome.message_id for outcome in others), first_attempts_have_no_parts=True)
     stale: list[int] = []
     replies: list[SubmitOutcome] = []
     second_ids: list[dict[str, object]] = []
-    for outcome in outcomes:
+    for outcome in others:
         row = batch.messages.get(outcome.message_id)
         if row is None or not _apply(batch, row, outcome, node, second_ids):
             stale.append(outcome.message_id)
         elif row.mo_id is not None:
             replies.append(outcome)
-    _match_early(conn, batch)
+    early = [(accepted[one.message_id], key, one.message_id) for one, key in singles if one.message_id in accepted]
+    _match_early(conn, batch, early)
     if second_ids:
         _insert_keys(conn, second_ids)
-    return Recorded(batch.flush(), tuple(batch.settled), tuple(replies), tuple(stale))
+    changes = {
+        number: StateChange(number, MessageState.SENDING, MessageState.ACCEPTED, "", None) for number in accepted
+    }
+    for change in batch.flush():  # of an accepted one that an early receipt ends at once: as one change
+        sent = change.message_id in accepted
+        changes[change.message_id] = change._replace(before=MessageState.SENDING) if sent else change
+    return Recorded(tuple(changes.values()), tuple(batch.settled), tuple(replies), tuple(stale))
+
+
+def _singles(outcomes: Sequence[SubmitOutcome]) -> list[Keyed]:
+    """The outcomes that may be recorded by the set, with the keys of their ids: no other is of the same message."""
+    told = Counter([outcome.message_id for outcome in outcomes])
+    repeated = len(told) < len(outcomes)
+    keyed = [
+        (outcome, id_key(outcome.smsc_message_id))
+        for outcome in outcomes
+        if is_single_accept(outcome) and not (repeated and told[outcome.message_id] > 1)
+    ]
+    return [(outcome, key) for outcome, key in keyed if key is not None]
 
 
 def _apply(
@@ -108,25 +132,36 @@ def _insert_keys(conn: Connection, rows: list[dict[str, object]]) -> None:
             conn.execute(sa.insert(part_key), row)
 
 
-def _match_early(conn: Connection, batch: MessageBatch) -> None:
-    fresh: dict[str, dict[str, list[PartRow]]] = {}
+def _match_early(conn: Connection, batch: MessageBatch, singles: Sequence[tuple[str, str, int]]) -> None:
+    """Let receipts that came before their answers speak of the parts accepted now.
+
+    ``singles``: route, key and message of what :func:`accept_singles_txn` recorded; only those meant are read.
+    """
     if not any_waiting_txn(conn):
         return
+    fresh: dict[str, dict[str, list[tuple[int, int]]]] = {}
     for number, parts in batch.parts.items():
         for part in parts.values():
             if part.changed_id and part.id_key is not None and part.state is PartState.ACCEPTED:
-                fresh.setdefault(batch.messages[number].route, {}).setdefault(part.id_key, []).append(part)
+                by_key = fresh.setdefault(batch.messages[number].route, {})
+                by_key.setdefault(part.id_key, []).append((number, part.part))
+    for route, key, number in singles:
+        fresh.setdefault(route, {}).setdefault(key, []).append((number, 1))
     used: list[int] = []
     for route, by_key in fresh.items():
         waiting = waiting_by_key_txn(conn, route, list(by_key))
         receipts = take_receipts_txn(conn, [number for numbers in waiting.values() for number in numbers])
-        handsets = _handsets(conn, [part.message_id for key in waiting for part in by_key[key]])
+        concerned = [number for key in waiting for number, _ in by_key[key]]
+        batch.load(concerned)
+        handsets = _handsets(conn, concerned)
         for key, numbers in waiting.items():
             for number in numbers:
                 receipt = receipts.get(number)  # None: another node has it in hand
-                meant = [part for part in by_key[key] if receipt and means(receipt, key, handsets[part.message_id])]
-                for part in meant:
-                    batch.apply_receipt(part, receipts[number])
+                if receipt is None:
+                    continue
+                meant = [(owner, part) for owner, part in by_key[key] if means(receipt, key, handsets[owner])]
+                for owner, part_number in meant:
+                    batch.apply_receipt(batch.parts[owner][part_number], receipt)
                 if meant:
                     used.append(number)
     drop_receipts_txn(conn, used)

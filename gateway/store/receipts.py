@@ -12,6 +12,7 @@ The second way is a guess, so it is narrow: nothing to that handset may be under
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from gateway.model import IncomingReceipt, MessageState, PartState, SettledPart,
 from gateway.store.batch import MessageBatch, PartRow, id_key, means
 from gateway.store.rollup import PART_FINAL, TAKEN
 from gateway.store.schema import message, message_part, part_key, waiting_receipt
+from gateway.store.singles import deliver_singles_txn
 from gateway.store.sql import in_list
 from gateway.store.states import state_is
 from gateway.store.waiting import IS_WAITING, drop_receipts_txn, keep_receipts_txn, take_receipts_txn, waiting_since_txn
@@ -89,11 +91,12 @@ def rematch_waiting_txn(
 def _match(
     conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime
 ) -> tuple[ReceiptsRecorded, list[IncomingReceipt]]:
+    delivered, others = _deliver_singles(conn, receipts, now)
     batch = MessageBatch(conn, now)
-    found = _find_by_key(conn, batch, receipts)
+    found = _find_by_key(conn, batch, others) if others else {}
     unmatched: list[IncomingReceipt] = []
     matched = repeated = 0
-    for receipt in receipts:
+    for receipt in others:
         parts = _parts_by_key(batch, found, receipt)
         if not parts:
             unmatched.append(receipt)
@@ -102,11 +105,35 @@ def _match(
         news = [batch.apply_receipt(part, receipt) for part in parts]
         repeated += not any(news)
     in_doubt, unmatched = _match_doubt(conn, batch, unmatched)
-    changes = batch.flush()
-    recorded = ReceiptsRecorded(
-        changes, tuple(batch.settled), matched + len(in_doubt), repeated, tuple(in_doubt), len(unmatched)
-    )
+    changes = (*delivered, *batch.flush())
+    matched += len(delivered) + len(in_doubt)
+    recorded = ReceiptsRecorded(changes, tuple(batch.settled), matched, repeated, tuple(in_doubt), len(unmatched))
     return recorded, unmatched
+
+
+def _deliver_singles(
+    conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime
+) -> tuple[list[StateChange], Sequence[IncomingReceipt]]:
+    """Record by the set what goes the usual way. Returns the changes, and the receipts that are left, in their order.
+
+    A receipt whose id others of this batch name, too, is left: they speak in their order.
+    """
+    told = Counter([receipt.id_keys[0] for receipt in receipts if receipt.id_keys])
+    repeated = len(told) < len(receipts)
+    by_route: dict[str, list[int]] = {}
+    for at, receipt in enumerate(receipts):
+        alone = receipt.id_keys and not (repeated and told[receipt.id_keys[0]] > 1)
+        if alone and receipt.state is PartState.DELIVERED:
+            by_route.setdefault(receipt.route, []).append(at)
+    changes: list[StateChange] = []
+    done: set[int] = set()
+    for route, places in by_route.items():
+        taken, moved = deliver_singles_txn(conn, route, [receipts[at] for at in places], now)
+        done.update([places[at] for at in taken])
+        changes += moved
+    if not done:
+        return changes, receipts
+    return changes, [receipt for at, receipt in enumerate(receipts) if at not in done]
 
 
 # -- by id -------------------------------------------------------------------------------------------------------------

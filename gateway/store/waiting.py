@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import IncomingReceipt, PartState
 from gateway.store.schema import waiting_receipt, waiting_receipt_key
+from gateway.store.sql import in_list
 from gateway.store.states import picked
 
 WAITING, ORPHAN = "waiting", "orphan"
@@ -20,6 +21,8 @@ IS_WAITING = waiting_receipt.c.status == sa.literal_column(f"'{WAITING}'")
 
 def keep_receipts_txn(conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime) -> None:
     """Let receipts wait. One that waits already, or was given up, waits anew instead of twice."""
+    if not receipts:
+        return
     dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
     insert = dialect.insert(waiting_receipt)
     statement = insert.on_conflict_do_update(
@@ -63,11 +66,15 @@ def waiting_by_key_txn(conn: Connection, route: str, keys: Collection[str]) -> d
     query = (
         sa.select(waiting_receipt_key.c.id_key, waiting_receipt_key.c.receipt_id)
         .join(waiting_receipt, waiting_receipt.c.id == waiting_receipt_key.c.receipt_id)
-        .where(waiting_receipt_key.c.route == route, waiting_receipt_key.c.id_key.in_(list(keys)), IS_WAITING)
+        .where(
+            waiting_receipt_key.c.route == route,
+            in_list(conn.dialect.name, waiting_receipt_key.c.id_key, "keys"),
+            IS_WAITING,
+        )
         .order_by(waiting_receipt_key.c.receipt_id)
     )
     found: dict[str, list[int]] = {}
-    for key, number in conn.execute(query):
+    for key, number in conn.execute(query, {"keys": keys}):
         found.setdefault(key, []).append(number)
     return found
 
