@@ -34,7 +34,15 @@ from gateway.store.decisions import (
 from gateway.store.dossier_rows import UPDATE, from_row, to_row
 from gateway.store.outbox import cancel_notices_txn, insert_messages_txn
 from gateway.store.portability import ported_routes_txn
-from gateway.store.schema import bad_row, dossier, message, source_cursor, state_conflict, supplement_violation
+from gateway.store.schema import (
+    bad_row,
+    dossier,
+    message,
+    message_key,
+    source_cursor,
+    state_conflict,
+    supplement_violation,
+)
 
 T = TypeVar("T")
 
@@ -372,7 +380,9 @@ def infos_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str, 
                 message.c.occasion,
                 message.c.state,
                 message.c.reason,
-            ).where(message.c.source == source, message.c.receipt_code.in_(chunk))
+            )
+            .join(message_key, message_key.c.message_id == message.c.id)
+            .where(message_key.c.source == source, message_key.c.receipt_code.in_(chunk))
         ):
             infos.setdefault(row.receipt_code, []).append(
                 NoticeInfo(row.id, MessageKind(row.kind), row.occasion, MessageState(row.state), row.reason)

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from gateway.model import MessageKind
 from gateway.store.forwards import forward_state_txn
 from gateway.store.ledger import Charge, JournalLine, charge_txn, journal_txn
-from gateway.store.schema import message, message_part, mo, mo_part
+from gateway.store.schema import message, message_key, message_part, mo, mo_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,11 @@ def mos_of_txn(conn: Connection, number: str, limit: int) -> list[int]:
 
 def _replies_txn(conn: Connection, mo_id: int) -> tuple[StoryReply, ...]:
     replies = []
-    handed_on = sa.and_(message.c.source == "mo_forward", message.c.receipt_code == str(mo_id))
-    query = sa.select(message).where(sa.or_(message.c.mo_id == mo_id, handed_on)).order_by(message.c.id)
+    handed_on = sa.select(message_key.c.message_id).where(
+        message_key.c.source == "mo_forward", message_key.c.receipt_code == str(mo_id)
+    )
+    query = sa.select(message).where(sa.or_(message.c.mo_id == mo_id, message.c.id.in_(handed_on)))
+    query = query.order_by(message.c.id)
     for row in conn.execute(query).all():
         parts = conn.execute(
             sa.select(message_part).where(message_part.c.message_id == row.id).order_by(message_part.c.part)

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from gateway.model import MessageKind, MessageState, NewMessage
-from gateway.store.schema import message
+from gateway.store.keys import Key, take_keys_txn
+from gateway.store.schema import message, message_key
+from gateway.store.sql import insert_rows, plain_datetime
 from gateway.store.states import PENDING_STATES, picked, state_is
 
 
@@ -24,47 +25,84 @@ def insert_messages_txn(conn: Connection, new: Sequence[NewMessage], now: dateti
     """Put messages into the outbox.
 
     Returns one entry for each, in order: its id, or None when its unique key (source, receipt_code, kind, occasion)
-    exists already, so that nothing is announced twice (invariant 1).
+    exists already, so that nothing is announced twice (invariant 1). The keys come first: a message is written only when
+    its key is new.
     """
     if not new:
         return []
-    insert = postgresql.insert(message) if conn.dialect.name == "postgresql" else sqlite.insert(message)
-    statement = insert.on_conflict_do_nothing().returning(
-        message.c.id, message.c.source, message.c.receipt_code, message.c.kind, message.c.occasion
+    wanted: dict[Key, NewMessage] = {}
+    for item in new:
+        wanted.setdefault(_key(item), item)  # of two equal keys in one call the first counts
+    ids = take_keys_txn(conn, list(wanted), now)
+    at = plain_datetime(conn.dialect.name, now)
+    rows = [_row(number, wanted[key], conn.dialect.name, at) for key, number in ids.items()]
+    insert_rows(conn, message, _COLUMNS, rows)
+    return [ids.pop(_key(item), None) for item in new]
+
+
+def _key(item: NewMessage) -> Key:
+    return item.source, item.receipt_code, item.kind.value, item.occasion
+
+
+_COLUMNS = (
+    "id",
+    "source",
+    "receipt_code",
+    "kind",
+    "occasion",
+    "state",
+    "reason",
+    "agency_code",
+    "agency_name",
+    "procedure_code",
+    "template_id",
+    "template_version",
+    "text",
+    "coding",
+    "parts",
+    "source_addr",
+    "destination_addr",
+    "route",
+    "priority",
+    "not_before",
+    "expires_at",
+    "created_at",
+    "state_at",
+    "mo_id",
+    "charge_decision",
+    "charge_link",
+)
+
+
+def _row(number: int, item: NewMessage, dialect: str, now: Any) -> tuple[Any, ...]:
+    return (
+        number,
+        item.source,
+        item.receipt_code,
+        item.kind.value,
+        item.occasion,
+        item.state.value,
+        item.reason,
+        item.agency_code,
+        item.agency_name,
+        item.procedure_code,
+        item.template_id,
+        item.template_version,
+        item.text,
+        item.coding,
+        item.parts,
+        item.source_addr,
+        item.destination_addr,
+        item.route,
+        item.priority,
+        plain_datetime(dialect, item.not_before),
+        plain_datetime(dialect, item.expires_at),
+        now,
+        now,
+        item.mo_id,
+        None if item.charge_decision is None else item.charge_decision.value,
+        item.charge_link,
     )
-    ids = {tuple(row[1:]): int(row[0]) for row in conn.execute(statement, [_row(item, now) for item in new])}
-    # popped: of two equal keys in one call only the first is the inserted one
-    return [ids.pop((item.source, item.receipt_code, item.kind.value, item.occasion), None) for item in new]
-
-
-def _row(item: NewMessage, now: datetime) -> dict[str, Any]:
-    return {
-        "source": item.source,
-        "receipt_code": item.receipt_code,
-        "kind": item.kind.value,
-        "occasion": item.occasion,
-        "state": item.state.value,
-        "reason": item.reason,
-        "agency_code": item.agency_code,
-        "agency_name": item.agency_name,
-        "procedure_code": item.procedure_code,
-        "template_id": item.template_id,
-        "template_version": item.template_version,
-        "text": item.text,
-        "coding": item.coding,
-        "parts": item.parts,
-        "source_addr": item.source_addr,
-        "destination_addr": item.destination_addr,
-        "route": item.route,
-        "priority": item.priority,
-        "not_before": item.not_before,
-        "expires_at": item.expires_at,
-        "created_at": now,
-        "state_at": now,
-        "mo_id": item.mo_id,
-        "charge_decision": None if item.charge_decision is None else item.charge_decision.value,
-        "charge_link": item.charge_link,
-    }
 
 
 def cancel_notices_txn(
@@ -75,14 +113,14 @@ def cancel_notices_txn(
     A notice that is being sent or was sent is not touched: the caller lists it as contradicted. Returns the ids and
     kinds that were cancelled.
     """
+    known = sa.select(message_key.c.message_id).where(
+        message_key.c.source == source,
+        message_key.c.receipt_code == receipt_code,
+        message_key.c.kind.in_([kind.value for kind in kinds]),
+    )
     statement = (
         sa.update(message)
-        .where(
-            message.c.source == source,
-            message.c.receipt_code == receipt_code,
-            message.c.kind.in_([kind.value for kind in kinds]),
-            state_is(*PENDING_STATES),
-        )
+        .where(message.c.id.in_(list(conn.execute(known).scalars())), state_is(*PENDING_STATES))
         .values(state=MessageState.CANCELLED.value, reason=reason, state_at=now)
         .returning(message.c.id, message.c.kind)
     )

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import DossierState, MessageKind, MessageState
-from gateway.store.schema import dossier, message, state_conflict, supplement_violation
+from gateway.store.schema import dossier, message, message_key, state_conflict, supplement_violation
 
 _RESULTS = (MessageKind.RESULT_READY.value, MessageKind.RESULT_BY_POST.value)
 _RESOLVED = (DossierState.RESULT_READY.value, DossierState.RETURNED.value)
@@ -240,9 +240,10 @@ def coverage_txn(conn: Connection, scope: Scope) -> list[CoverageRow]:
 
     def told(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
         found = sa.exists().where(
-            message.c.source == dossier.c.source,
-            message.c.receipt_code == dossier.c.receipt_code,
-            message.c.kind.in_(_RESULTS),
+            message_key.c.source == dossier.c.source,
+            message_key.c.receipt_code == dossier.c.receipt_code,
+            message_key.c.kind.in_(_RESULTS),
+            message.c.id == message_key.c.message_id,
             *conditions,
         )
         return sa.func.sum(sa.case((found, 1), else_=0))

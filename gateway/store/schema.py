@@ -54,11 +54,13 @@ def _partial(condition: str) -> dict[str, Any]:
 
 # --- outgoing -----------------------------------------------------------------------------------------------------
 
+#: On PostgreSQL a table in monthly partitions: the id carries the month of created_at, see :mod:`gateway.store.partitions`.
+#: Ids are given by :func:`gateway.store.outbox.insert_messages_txn`, never by the table, so that no other way leads into it.
 message = sa.Table(
     "message",
     metadata,
     sa.Column("id", BigId, primary_key=True, autoincrement=True),
-    # Invariant 1: nothing is announced twice. Replies use source "mo", receipt_code = the query's id.
+    # What it is unique by stands in message_key. Replies use source "mo", receipt_code = the query's id.
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("receipt_code", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
@@ -88,7 +90,6 @@ message = sa.Table(
     sa.Column("mo_id", BigId),
     sa.Column("charge_decision", sa.Text),
     sa.Column("charge_link", sa.Text),  # the MO's SMSC message id, for operators that want it in the reply
-    sa.UniqueConstraint("source", "receipt_code", "kind", "occasion"),
     sa.Index("ix_message_claim", "route", "priority", "id", **_partial("state = 'queued'")),
     sa.Index("ix_message_held", "not_before", **_partial("state = 'held'")),
     sa.Index("ix_message_expiry", "expires_at", **_partial("state IN ('held', 'queued') AND expires_at IS NOT NULL")),
@@ -98,6 +99,20 @@ message = sa.Table(
     sa.Index("ix_message_created_at", "created_at"),
     sa.Index("ix_message_mo_id", "mo_id", **_partial("mo_id IS NOT NULL")),
     sqlite_autoincrement=True,
+    postgresql_partition_by="RANGE (id)",
+)
+
+#: Invariant 1: nothing is announced twice. Written in one transaction with the message. A table of its own, because a
+#: unique key cannot reach over partitions; and it stays when its message is purged, as long as the dossier is known.
+message_key = sa.Table(
+    "message_key",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("receipt_code", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("occasion", sa.Text, primary_key=True),
+    sa.Column("message_id", BigId, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 #: One row for each part (submit_sm) that has an outcome; a part without a row has not left yet. No foreign key: it would
@@ -485,6 +500,21 @@ job_run = sa.Table(
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("detail", sa.Text, nullable=False, server_default=""),
+)
+
+#: How far purging and anonymising have come, one row for each of their steps (gateway.store.retention).
+retention_step = sa.Table(
+    "retention_step",
+    metadata,
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("begin_at", sa.Text, nullable=False, server_default=""),  # JSON key at which the next pass begins
+    sa.Column(
+        "position", sa.Text, nullable=False, server_default=""
+    ),  # of the pass under way, JSON key; "" at its start
+    sa.Column("changed", sa.BigInteger, nullable=False, server_default="0"),  # rows in this pass
+    sa.Column("started_at", UtcDateTime, nullable=False),  # the pass
+    sa.Column("stepped_at", UtcDateTime, nullable=False),  # its latest transaction
+    sa.Column("finished_at", UtcDateTime),  # NULL while it is under way
 )
 
 #: Live nodes, one row for each life of a daemon.

@@ -77,6 +77,7 @@ def ledger(engine: Engine, *rows: dict[str, Any]) -> None:
             )
             conn.execute(
                 message.insert().values(
+                    id=number,
                     source="mo",
                     receipt_code=str(number),
                     kind="mo_reply",
