@@ -165,7 +165,8 @@ class Mailbox:
             log.warning("esme_does_not_answer", system_id=receiver.system_id, unanswered=count)
             if receiver in self._receivers:
                 self._receivers.remove(receiver)
-            receiver.close()
+            # Not now: what else has expired in this moment is told next, and a session that is gone tells nothing.
+            self._schedule.call_later(0, receiver.close)
 
     def pump(self) -> None:
         """Send what the sessions' windows have room for."""

@@ -149,6 +149,23 @@ def test_s6_an_esme_that_never_answers_deliver_sm_is_closed_and_its_mo_kept() ->
     assert rig.account.waiting() == 0
 
 
+def test_all_that_a_deaf_esme_left_unanswered_at_once_comes_again() -> None:
+    """More of them time out in one moment than it takes to close the session."""
+    rig = Rig({"sessions": {"response_timeout_s": 2, "unanswered_limit": 2}}, mo={"retry": 0.5})
+    deaf = rig.bound()
+    deaf.answer_with = None
+    texts = [f"MCKH {number}" for number in range(7)]
+    for text in texts:
+        rig.simulator.send_mo(mo_request(text))
+    rig.advance(3)
+    assert deaf.closed
+    assert rig.account.waiting() == 7
+    fresh = rig.bound()
+    rig.advance(1)
+    assert sorted(pdu.short_message.decode() for pdu in fresh.delivered()) == texts
+    assert len(rig.record("mo")) == 7
+
+
 def mo_request(text: str, **fields: object) -> object:
     from simulator.mo import MoRequest
 
