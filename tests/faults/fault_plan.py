@@ -124,11 +124,12 @@ def draw_plan(seed: int, store: str | None = None, must: Sequence[str] = ()) -> 
     number = rng.choice((1, 2, 2, 3, 3, 4))
     chosen = list(must) or rng.choices(list(kinds), list(kinds.values()), k=number)
     strikes = sorted((_strike(rng, kind, storm_s) for kind in chosen), key=lambda strike: strike.at_s)
+    window, latency_s = rng.choice((2, 4, 10, 20)), rng.choice((0.005, 0.02, 0.05))
     return Plan(
         seed=seed,
         store=store,
-        window=rng.choice((1, 4, 10, 20)),
-        latency_s=rng.choice((0.005, 0.02, 0.05)),
+        window=window,
+        latency_s=latency_s,
         receipt_delay_s=rng.choice(((0.0, 0.05), (0.05, 0.5), (0.2, 1.5))),
         receipts_early=rng.choice((0.0, 0.2)),
         receipts_doubled=rng.choice((0.0, 0.2)),
@@ -137,7 +138,7 @@ def draw_plan(seed: int, store: str | None = None, must: Sequence[str] = ()) -> 
         references=rng.random() < 0.8,
         binds=rng.choice((1, 1, 2)),
         storm_s=round(storm_s, 2),
-        traffic=tuple(_traffic(rng, storm_s)),
+        traffic=tuple(_traffic(rng, storm_s, min(1.0, window / latency_s / 200))),
         strikes=tuple(strikes),
     )
 
@@ -164,13 +165,17 @@ def _strike(rng: random.Random, kind: str, storm_s: float) -> Strike:
     return Strike(at_s, kind, round(seconds, 2), count, how)
 
 
-def _traffic(rng: random.Random, storm_s: float) -> list[Act]:
-    acts = [Act(0.0, "notices", rng.choice((20, 60, 150))), Act(0.0, "long", rng.randint(3, 10), rng.randint(2, 4))]
+def _traffic(rng: random.Random, storm_s: float, share: float) -> list[Act]:
+    """``share``: of the usual amount, where windows and latency let only few messages a second pass."""
+    acts = [
+        Act(0.0, "notices", round(share * rng.choice((20, 60, 150)))),
+        Act(0.0, "long", rng.randint(3, 10), rng.randint(2, 4)),
+    ]
     at_s = 0.0
     while (at_s := at_s + rng.uniform(0.15, 0.6)) < storm_s:
         draw = rng.random()
         if draw < 0.45:
-            acts.append(Act(round(at_s, 3), "notices", rng.randint(3, 25)))
+            acts.append(Act(round(at_s, 3), "notices", max(1, round(share * rng.randint(3, 25)))))
         elif draw < 0.6:
             acts.append(Act(round(at_s, 3), "long", rng.randint(1, 6), rng.randint(2, 4)))
         else:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,7 +33,7 @@ from simulator.control_client import ControlClient
 #: A machine that stands still for so long may let answers come too late: it is counted among the strikes.
 STALL_S = 0.7
 #: How long the gateway may take to come to rest, in seconds: generous, a busy machine must not fail a run.
-SETTLE_S = 60.0
+SETTLE_S = 120.0
 #: Nothing has moved for so long: what is still in hand is a claim whose commit was never answered.
 STILL_S = 5.0
 #: Waits of the last life: what no receipt will ever settle ends now.
@@ -267,7 +268,7 @@ class Storm:
         self._insert_at = time.monotonic() + 0.3
         items = list(self._to_insert)
         try:
-            with self._engine().begin() as connection:
+            with self._engine.begin() as connection:
                 insert_messages_txn(connection, items, datetime.now(UTC))
         except sa.exc.SQLAlchemyError as error:
             self.note("not_inserted", why=str(error.__cause__ or error).strip().splitlines()[0][:80])
@@ -331,17 +332,18 @@ class Storm:
             if now > deadline:
                 self._unsettled.append(f"{what}; last seen: {picture}; {self._smsc_waits()}")
                 return
-            time.sleep(0.1)  # between two looks
+            time.sleep(0.2)  # between two looks
         self.note("settled", what=repr(what), **self._picture())
 
     def _smsc_waits(self) -> dict[str, int]:
-        """What the SMSC has not done with: messages, receipts and queries, and queries by its record."""
+        """What the SMSC has not done with: messages, receipts and queries; at last the queries by its record."""
         [account] = self.control.get("status")["accounts"]
         waits = {
             "messages": account["under_way"],
             "deliveries": account["waiting"] + sum(bind["delivers_open"] for bind in account["binds"]),
-            "queries": self._mo_deliveries - len(self.lab.record("mo")),
         }
+        if not any(waits.values()):
+            waits["queries"] = self._mo_deliveries - len(self.lab.record("mo"))
         return {what: number for what, number in waits.items() if number}
 
     def _at_rest(self) -> bool:
@@ -349,13 +351,13 @@ class Storm:
         if self._to_insert or not self.daemon.bound or self._smsc_waits():
             return False
         with suppress(sa.exc.SQLAlchemyError):
-            moving = self._rows(
-                "SELECT id FROM message WHERE state IN ('held', 'queued', 'sending')"
-                " OR (state = 'unknown' AND mo_id IS NULL AND NOT possible_duplicate)"
+            [left] = self._rows(
+                "SELECT (SELECT count(*) FROM message WHERE state IN ('held', 'queued', 'sending')"
+                " OR (state = 'unknown' AND mo_id IS NULL AND NOT possible_duplicate)) AS moving,"
+                " (SELECT count(*) FROM mo WHERE state = 'received') AS queries,"
+                " (SELECT count(*) FROM message WHERE kind = 'result_ready' AND source = 'nha-trang') AS announced"
             )
-            open_queries = self._rows("SELECT id FROM mo WHERE state = 'received'")
-            seen = self._rows("SELECT count(*) AS n FROM message WHERE kind = 'result_ready' AND source = 'nha-trang'")
-            return not moving and not open_queries and seen[0]["n"] >= len(self._dossiers)
+            return not left["moving"] and not left["queries"] and left["announced"] >= len(self._dossiers)
         return False
 
     def _open(self) -> list[dict[str, Any]]:
@@ -386,7 +388,9 @@ class Storm:
         claimed: int = row["n"]
         return claimed
 
+    @cached_property
     def _engine(self) -> sa.Engine:
+        """A connection for each look: the store may have been away meanwhile."""
         if self.plan.store == "sqlite":
             return sa.create_engine(self.store.url, poolclass=sa.NullPool, connect_args={"timeout": 0.3})
         options = "-c statement_timeout=1000 -c lock_timeout=500"
@@ -394,7 +398,7 @@ class Storm:
         return sa.create_engine(self.store.url, poolclass=sa.NullPool, connect_args=arguments)
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
-        with self._engine().connect() as connection:
+        with self._engine.connect() as connection:
             return [dict(row._mapping) for row in connection.execute(sa.text(query))]
 
     def _evidence(self) -> Evidence:
