@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from gateway.smpp.client import EsmeClient, EsmeSettings
 from gateway.smpp.errors import LocalProtocolError
-from gateway.smpp.pdu import DeliverSmResp, Pdu, SubmitSm, SubmitSmResp, Tlv, encode
+from gateway.smpp.pdu import DeliverSmResp, Pdu, SubmitSm, SubmitSmResp, Tlv, encode, make_response
 from gateway.smpp.ports import ReactorTime
 
 
@@ -70,6 +70,9 @@ class FakeEsme(EsmeClient):
     def reply(self, response: Pdu, request: Pdu | None = None) -> bool:
         self.replies.append(response)
         return self.is_up
+
+    def acknowledge(self, request: Pdu, command_status: int) -> bool:
+        return self.reply(make_response(request, command_status), request)
 
     # -- what the test plays --------------------------------------------------------------------------------------
 

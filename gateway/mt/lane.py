@@ -165,6 +165,8 @@ class Lane:
 
     def _room_to_claim(self, now: float) -> int:
         """How many parts more may be in hand: what the windows hold, and what leaves soon."""
+        if self.recorder.behind:
+            return 0  # the next commit brings the next turn
         ready = [bind for bind in self.binds if bind.ready(now)]
         window = sum(bind.settings.window for bind in ready) - self._buffered - self._in_flight
         if window <= 0:
@@ -242,7 +244,9 @@ class Lane:
     def _cut(self, piece: Piece, bind: Bind) -> bool:
         """Cut a message as its first bind wants it. False: the buffer has changed, or costs more; look again."""
         hand, message = piece.hand, piece.hand.message
-        form = long_form(bind.settings, message, bind.client is not None and bind.client.tlvs_allowed)
+        form = bind.settings.long_message
+        if message.parts > 1:
+            form = long_form(bind.settings, message, bind.client is not None and bind.client.tlvs_allowed)
         try:
             hand.segments = segments_of(message, bind.settings, form)
         except ValueError as error:
@@ -407,7 +411,7 @@ class Lane:
         tlvs: tuple[Tlv, ...] = (),
     ) -> None:
         name, message_id = "" if bind is None else bind.name, piece.hand.message.id
-        for part in piece.parts:
+        for part in piece.parts if piece.number == WHOLE else (piece.number,):
             self.recorder.add(
                 SubmitOutcome(message_id, part, name, state, smsc_message_id, status, None, reason, retry_at, tlvs)
             )

@@ -26,7 +26,7 @@ from gateway.mt.throttle import Licence
 from gateway.settings import BindMode, BindSettings, OperatorSettings, StatusAction
 from gateway.smpp.client import BindType, EsmeClient, EsmeSettings, OutbindCredentials
 from gateway.smpp.constants import CommandStatus, TlvTag, status_description, status_name
-from gateway.smpp.pdu import AlertNotification, DataSm, DeliverSm, Pdu, Tlv, make_response, tlv_int
+from gateway.smpp.pdu import AlertNotification, DataSm, DeliverSm, Pdu, SubmitSmResp, Tlv, tlv_int
 from gateway.smpp.ports import ClientEndpoint, ReactorTime
 from gateway.smpp.receipt import is_receipt, is_sme_acknowledgement
 from gateway.store.portability import MOVED
@@ -172,13 +172,14 @@ class OperatorLink:
         if not piece.flying:  # a drain gave it up: what is told now is late
             self.on_late_response(client, token, response)
             return
-        status = response.command_status
-        if status == CommandStatus.ESME_ROK:
+        status, tlvs = response.command_status, response.tlvs
+        if status == 0:  # ESME_ROK
             bind.recovery.on_accepted(self._reactor.seconds(), piece.weight)
-            self._lane.accepted(piece, bind, getattr(response, "message_id", ""), getattr(response, "tlvs", ()))
+            smsc_message_id = response.message_id if type(response) is SubmitSmResp else ""
+            self._lane.accepted(piece, bind, smsc_message_id, tlvs)
         else:
-            self._refused(piece, bind, status, getattr(response, "tlvs", ()))
-        if getattr(response, "tlvs", ()):
+            self._refused(piece, bind, status, tlvs)
+        if tlvs:
             self._heed_congestion(bind, response)
 
     def _heed_congestion(self, bind: Bind, response: Any) -> None:
@@ -252,16 +253,16 @@ class OperatorLink:
     # -- requests of the SMSC -------------------------------------------------------------------------------------
 
     def on_request(self, client: EsmeClient, request: Pdu) -> None:
-        if isinstance(request, AlertNotification):
-            self._log.debug("alert_notification", bind=client.name)
-            return
         if not isinstance(request, DeliverSm | DataSm):
-            self._log.warning("request_ignored", bind=client.name, command=type(request).__name__)
+            if isinstance(request, AlertNotification):
+                self._log.debug("alert_notification", bind=client.name)
+            else:
+                self._log.warning("request_ignored", bind=client.name, command=type(request).__name__)
             return
         settings = self._settings[client]
 
         def answer(status: int) -> None:
-            client.reply(make_response(request, status), request)
+            client.acknowledge(request, status)
 
         if is_receipt(request, settings.receipts.recognise_without_esm_class):
             self._on_receipt(settings, request, answer)

@@ -61,16 +61,7 @@ def candidate_keys(message_id: str, id_base: IdBase) -> tuple[str, ...]:
     ``id_base`` allows: as given, its decimal number in hexadecimal (``response_hex``), its hexadecimal number in decimal
     (``receipt_hex``).
     """
-    keys: list[str] = []
-    for key in id_keys(message_id, id_base, "receipt"):
-        base, _, number = key.rpartition(":")
-        if base == "response_hex":
-            key = f"{int(number):x}"
-        elif base == "receipt_hex":
-            key = number
-        if key not in keys:
-            keys.append(key)
-    return tuple(keys)
+    return id_keys(message_id, id_base, "receipt")
 
 
 def international(address: str) -> str:

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 #: Wait after a transaction that the store refused, in seconds.
 STORE_RETRY_S = 1.0
 #: The most outcomes and the most receipts in one transaction: it must not hold the store's writer for long.
-BATCH_LIMIT = 1000
+BATCH_LIMIT = 2000
 #: The most receipts that may wait for the store; past them the SMSC is asked to try again. Bounds memory.
 WAITING_LIMIT = 10_000
 #: How a receipt of one part ends a message while others may be in hand.
@@ -96,6 +96,13 @@ class Recorder:
     def idle(self) -> bool:
         """Whether everything is recorded."""
         return not (self.busy or self._outcomes or self._receipts or self._apart)
+
+    @property
+    def behind(self) -> bool:
+        """Whether more has come than one transaction takes: then nothing more is claimed. What is sent comes back twice, as
+        an answer and as a receipt, and a sender that only sends would pile up receipts.
+        """
+        return len(self._receipts) > BATCH_LIMIT or len(self._outcomes) > BATCH_LIMIT
 
     @property
     def message_ids(self) -> set[int]:

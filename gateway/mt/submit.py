@@ -17,6 +17,7 @@ from gateway.store.receipts import user_message_reference
 RECEIPT_ALWAYS = 1
 #: Of one part alone, in octets as submitted: 160 septets unpacked, or 70 UTF-16 units.
 _ALONE_OCTETS = {"gsm7": 160, "ucs2": 140}
+_USER_MESSAGE_REFERENCE = int(TlvTag.USER_MESSAGE_REFERENCE)
 #: SMPP 3.4 §7.1.1.2: the relative time format has two digits of years.
 _LONGEST_VALIDITY = timedelta(days=365)
 
@@ -65,24 +66,34 @@ def make_submit(
 ) -> SubmitSm:
     """The submit_sm of one part (SMPP 3.4 §4.4.1). ``part`` is its number, 1 for a payload."""
     alphanumeric = not message.source_addr.isdigit()
-    tlvs = (*piece.tlvs, *extra_tlvs(bind, message, part)) if tlvs_allowed else piece.tlvs
-    if bind.send_user_message_reference and tlvs_allowed:
-        reference = user_message_reference(message.id, part).to_bytes(2, "big")
-        tlvs = (*tlvs, Tlv(TlvTag.USER_MESSAGE_REFERENCE, reference))
-    return SubmitSm(
-        service_type=bind.service_type,
-        source_addr_ton=bind.source_ton_alphanumeric if alphanumeric else bind.source_ton_shortcode,
-        source_addr_npi=bind.source_npi_alphanumeric if alphanumeric else bind.source_npi_shortcode,
-        source_addr=message.source_addr,
-        dest_addr_ton=bind.dest_ton,
-        dest_addr_npi=bind.dest_npi,
-        destination_addr=message.destination_addr,
-        esm_class=piece.esm_class_bits,
-        validity_period=_validity(message, business_now) if bind.send_validity_period else "",
-        registered_delivery=RECEIPT_ALWAYS,
-        data_coding=piece.data_coding,
-        short_message=piece.short_message,
-        tlvs=tlvs,
+    tlvs = piece.tlvs
+    if tlvs_allowed:
+        if bind.tlvs:
+            tlvs = (*tlvs, *extra_tlvs(bind, message, part))
+        if bind.send_user_message_reference:
+            reference = user_message_reference(message.id, part).to_bytes(2, "big")
+            tlvs = (*tlvs, Tlv(_USER_MESSAGE_REFERENCE, reference))
+    return SubmitSm(  # by place: twenty names a message take as long as encoding it
+        0,
+        0,
+        bind.service_type,
+        bind.source_ton_alphanumeric if alphanumeric else bind.source_ton_shortcode,
+        bind.source_npi_alphanumeric if alphanumeric else bind.source_npi_shortcode,
+        message.source_addr,
+        bind.dest_ton,
+        bind.dest_npi,
+        message.destination_addr,
+        piece.esm_class_bits,
+        0,  # protocol_id
+        0,  # priority_flag
+        "",  # schedule_delivery_time
+        _validity(message, business_now) if bind.send_validity_period else "",
+        RECEIPT_ALWAYS,
+        0,  # replace_if_present_flag
+        piece.data_coding,
+        0,  # sm_default_msg_id
+        piece.short_message,
+        tlvs,
     )
 
 

@@ -45,6 +45,8 @@ class Licence:
         self._burst = max(2.0, parts_per_s * BURST)
         self._tokens = self._burst
         self._tokens_at: float | None = None
+        self._available_at = float("nan")  # when _available was worked out; less what was spent since
+        self._available = 0
 
     def set_limit(self, parts_per_s: int) -> None:
         """A new limit: the share of the licence changed with the number of nodes. 0: nothing may leave."""
@@ -52,18 +54,25 @@ class Licence:
             self.parts_per_s = parts_per_s
             self._burst = max(2.0, parts_per_s * BURST)
             self._tokens = min(self._tokens, self._burst)
+            self._available_at = float("nan")
 
     def hold_until(self, moment: float) -> None:
         """Send nothing before this: somebody else may have used the licence until now."""
         self._not_before = max(self._not_before, moment)
+        self._available_at = float("nan")
 
     def available(self, now: float) -> int:
         """How many parts may leave now."""
+        if now != self._available_at:  # asked for every message of a turn, which is one moment
+            self._available_at, self._available = now, self._work_out(now)
+        return max(0, self._available)
+
+    def _work_out(self, now: float) -> int:
         if now < self._not_before:
             return 0
         self._forget(now)
         self._refill(now)
-        return max(0, min(self.parts_per_s - self._used, int(self._tokens)))
+        return min(self.parts_per_s - self._used, int(self._tokens))
 
     def allows(self, now: float, parts: int) -> bool:
         """Whether one submit of so many parts may leave now. One that exceeds what may leave at once leaves alone."""
@@ -79,6 +88,7 @@ class Licence:
             self._log.append((now, parts))
         self._used += parts
         self._tokens -= parts
+        self._available -= parts
         self._leaving += parts
 
     def left(self, now: float) -> None:
@@ -88,6 +98,7 @@ class Licence:
         decisions a second apart may else arrive closer together.
         """
         parts, self._leaving = self._leaving, 0
+        self._available_at = float("nan")
         rest = parts
         while rest and self._log:
             moment, count = self._log.pop()

@@ -4,6 +4,7 @@
     client.start()                     # connects, binds, and comes back whenever the link is lost
     client.submit(pdu, token)          # when client.free_window > 0; the token comes back once, with what became of it
     client.reply(response, request)    # answers a deliver_sm, whenever its owner has stored it
+    client.acknowledge(request, status)  # the same, with nothing to say but a command_status
     client.stop(timeout_s)             # drains, unbinds, closes
 
 Every token given to ``submit`` comes back through exactly one of ``on_response``, ``on_expired`` and ``on_unbound`` (and once
@@ -218,6 +219,20 @@ class EsmeClient:
                     if self.state == "draining":
                         self._drain_further()
                     return True
+            except LocalProtocolError as error:
+                self._log.info("reply_dropped", reason=str(error))
+        self.counters.dropped_replies += 1
+        return False
+
+    def acknowledge(self, request: Pdu, command_status: int) -> bool:
+        """Answer a request with nothing but a command_status, as :meth:`reply` does with a response; at a third of its cost."""
+        if self._protocol is not None and self._connection is not None:
+            try:
+                self._connection.acknowledge(request, command_status)
+                self._protocol.wake()
+                if self.state == "draining":
+                    self._drain_further()
+                return True
             except LocalProtocolError as error:
                 self._log.info("reply_dropped", reason=str(error))
         self.counters.dropped_replies += 1

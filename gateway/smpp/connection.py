@@ -22,6 +22,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.smpp.constants import DEFAULT_MAX_PDU_OCTETS, RESPONSE_BIT, CommandId, CommandStatus, TlvTag, command_name
 from gateway.smpp.errors import LocalProtocolError, RecoverablePduError, UnrecoverablePduError
@@ -82,6 +83,13 @@ class SessionSettings:
     max_pdu_octets: int = DEFAULT_MAX_PDU_OCTETS
     #: After the peer's unbind: how long answers in flight may still come and go.
     linger_s: float = 2.0
+
+
+@lru_cache(maxsize=256)
+def _plain_answer(command_id: int, command_status: int) -> tuple[bytes, bytes]:
+    """The octets of a response with nothing in it, before and after its sequence_number."""
+    octets = encode(RESPONSE_OF[command_id](0, command_status))
+    return octets[:12], octets[16:]
 
 
 class Connection:
@@ -256,6 +264,19 @@ class Connection:
         if self._incoming.get(number) is not request or self.closed:
             raise LocalProtocolError(f"no request with sequence_number {number} waits for an answer")
         self._out.append(octets)
+        del self._incoming[number]
+
+    def acknowledge(self, request: Pdu, command_status: int) -> None:
+        """Queue the answer to a request of the peer that has nothing to say but its command_status.
+
+        Raises:
+            LocalProtocolError: the very object ``request`` does not wait for an answer.
+        """
+        number = request.sequence_number
+        if self.closed or self._incoming.get(number) is not request:
+            raise LocalProtocolError(f"no request with sequence_number {number} waits for an answer")
+        before, after = _plain_answer(request.command_id, command_status)
+        self._out.append(before + number.to_bytes(4, "big") + after)
         del self._incoming[number]
 
     def forget_request(self, request: Pdu) -> None:

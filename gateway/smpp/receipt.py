@@ -7,10 +7,9 @@ looks for ``name:value`` pairs wherever they stand, and keeps what it does not k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.smpp.concatenation import user_data
 from gateway.smpp.constants import EsmClass, MessageStateCode, TlvTag
@@ -24,7 +23,7 @@ from gateway.smpp.receipt_text import (
     reads_as_receipt,
     text_fields,
 )
-from gateway.smpp.tlv import tlv, tlv_int, tlv_str
+from gateway.smpp.tlv import octets_int, octets_str, tlv, tlv_values
 
 __all__ = [
     "FINAL_STATES",
@@ -55,9 +54,20 @@ FINAL_STATES = frozenset(
 
 ReceiptPdu = DeliverSm | DataSm
 
+# Plain numbers: an operation on the members of an enumeration runs in Python, for each of thousands of receipts a second.
+_TYPE_MASK = int(EsmClass.TYPE_MASK)
+_INTERMEDIATE = int(EsmClass.INTERMEDIATE_NOTIFICATION)
+_RECEIPT = int(EsmClass.DELIVERY_RECEIPT) | _INTERMEDIATE
+#: 0x18 (conversation abort) shares the bits of both acknowledgements.
+_ACKNOWLEDGEMENT = int(EsmClass.DELIVERY_ACKNOWLEDGEMENT) | int(EsmClass.USER_ACKNOWLEDGEMENT)
+_RECEIPTED_MESSAGE_ID = int(TlvTag.RECEIPTED_MESSAGE_ID)
+_MESSAGE_STATE = int(TlvTag.MESSAGE_STATE)
+_USER_MESSAGE_REFERENCE = int(TlvTag.USER_MESSAGE_REFERENCE)
+_NETWORK_ERROR_CODE = int(TlvTag.NETWORK_ERROR_CODE)
+_WIDE_ID, _WIDE_STAT = "id:".encode("utf-16-be"), "stat:".encode("utf-16-be")
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+
+class Receipt(NamedTuple):
     """A delivery receipt, decoded. Nothing in it was converted but the dates."""
 
     message_id: str  # as given; "" when the SMSC told none
@@ -85,21 +95,17 @@ def is_receipt(pdu: ReceiptPdu, recognise_without_esm_class: bool = False) -> bo
     be forged by any handset, so it counts only if the bind's setting says that this SMSC forgets the bits.
     Acknowledgements of a handset (SME delivery or user acknowledgement) are no receipts.
     """
-    if _type_bits(pdu) & (EsmClass.DELIVERY_RECEIPT | EsmClass.INTERMEDIATE_NOTIFICATION):
-        return not is_sme_acknowledgement(pdu)
-    if tlv(pdu, TlvTag.RECEIPTED_MESSAGE_ID) and tlv(pdu, TlvTag.MESSAGE_STATE):
+    bits = pdu.esm_class & _TYPE_MASK
+    if bits & _RECEIPT:
+        return not bits & _ACKNOWLEDGEMENT
+    if tlv(pdu, _RECEIPTED_MESSAGE_ID) and tlv(pdu, _MESSAGE_STATE):
         return True
     return recognise_without_esm_class and reads_as_receipt(_receipt_text(pdu))
 
 
 def is_sme_acknowledgement(pdu: ReceiptPdu) -> bool:
     """Whether a handset acknowledges a message of ours (SMPP 3.4 §2.11): neither a receipt nor a query."""
-    # 0x18 (conversation abort) shares the bits of both acknowledgements.
-    return bool(_type_bits(pdu) & (EsmClass.DELIVERY_ACKNOWLEDGEMENT | EsmClass.USER_ACKNOWLEDGEMENT))
-
-
-def _type_bits(pdu: ReceiptPdu) -> int:
-    return pdu.esm_class & EsmClass.TYPE_MASK
+    return bool(pdu.esm_class & _TYPE_MASK & _ACKNOWLEDGEMENT)
 
 
 def parse_receipt(
@@ -115,8 +121,9 @@ def parse_receipt(
     """
     zone = _zone(utc_offset_hours)
     fields = text_fields(_receipt_text(pdu))
-    tlv_id = (tlv_str(pdu, TlvTag.RECEIPTED_MESSAGE_ID) or "").strip()
-    tlv_state = tlv_int(pdu, TlvTag.MESSAGE_STATE)
+    tlvs = tlv_values(pdu)
+    tlv_id = (octets_str(tlvs.get(_RECEIPTED_MESSAGE_ID)) or "").strip()
+    tlv_state = octets_int(tlvs.get(_MESSAGE_STATE))
     text_id = fields.get("id", "")
     text_stat = fields.get("stat", "").upper()
     text_state = STATES_BY_WORD.get(text_stat)
@@ -126,8 +133,8 @@ def parse_receipt(
     by_tlv = tlv_state is not None and (text_state is None or (tlv_state in STAT_WORDS and prefer == "tlv"))
     state = tlv_state if by_tlv else text_state
     stat = _stat_word(tlv_state) if by_tlv and text_state != tlv_state else text_stat
-    intermediate = bool(_type_bits(pdu) & EsmClass.INTERMEDIATE_NOTIFICATION)
-    network_type, network_error_code = _network_error(pdu)
+    intermediate = bool(pdu.esm_class & _TYPE_MASK & _INTERMEDIATE)
+    network_type, network_error_code = _network_error(tlvs.get(_NETWORK_ERROR_CODE))
     return Receipt(
         message_id=(tlv_id or text_id) if prefer == "tlv" else (text_id or tlv_id),
         stat=stat,
@@ -141,7 +148,7 @@ def parse_receipt(
         delivered=_number(fields.get("dlvrd", "")),
         network_type=network_type,
         network_error_code=network_error_code,
-        user_message_reference=tlv_int(pdu, TlvTag.USER_MESSAGE_REFERENCE),
+        user_message_reference=octets_int(tlvs.get(_USER_MESSAGE_REFERENCE)),
         intermediate=intermediate,
         conflict=_different_ids(tlv_id, text_id)
         or (tlv_state is not None and text_state is not None and text_state != tlv_state),
@@ -155,7 +162,7 @@ def _zone(utc_offset_hours: float) -> timezone:
 
 def _different_ids(one: str, other: str) -> bool:
     """Whether two ids are of different messages; one written in hex and the other in decimal are not."""
-    if not one or not other:
+    if one == other or not one or not other:
         return False
     return not set(id_keys(one, "either", "response")) & set(id_keys(other, "either", "receipt"))
 
@@ -163,16 +170,16 @@ def _different_ids(one: str, other: str) -> bool:
 def _receipt_text(pdu: ReceiptPdu) -> str:
     """The receipt's text, whatever data_coding says: SMSCs copy that of the message, and its UDHI bit too."""
     octets = (b"" if isinstance(pdu, DataSm) else pdu.short_message) or tlv(pdu, TlvTag.MESSAGE_PAYLOAD) or b""
-    wide = "id:".encode("utf-16-be") in octets.lower() or "stat:".encode("utf-16-be") in octets.lower()
-    if wide:
-        return user_data(pdu).decode("utf-16-be", errors="replace")
+    if b"\0" in octets:  # as every second octet of UTF-16 is
+        lower = octets.lower()
+        if _WIDE_ID in lower or _WIDE_STAT in lower:
+            return user_data(pdu).decode("utf-16-be", errors="replace")
     # 0x11 is the underscore of GSM 7-bit, which some ids contain; the rest of a receipt is the same in ASCII.
     return octets.decode("latin-1").replace("\x11", "_")
 
 
-def _network_error(pdu: ReceiptPdu) -> tuple[int | None, int | None]:
+def _network_error(value: bytes | None) -> tuple[int | None, int | None]:
     """SMPP 3.4 §5.3.2.31: network type, then a two-octet code of that network."""
-    value = tlv(pdu, TlvTag.NETWORK_ERROR_CODE)
     if value is None or len(value) != 3:
         return None, None
     return value[0], int.from_bytes(value[1:], "big")

@@ -42,6 +42,8 @@ def id_keys(message_id: str, id_base: IdBase, role: Literal["response", "receipt
 
 
 def _as_given(message_id: str) -> str:
+    if message_id.isascii() and message_id.isdigit() and len(message_id) <= _MAX_ID:  # nearly every one
+        return message_id.lstrip("0") or "0"
     stripped = message_id.strip(" \t\r\n\0")[:_MAX_ID]
     lower = stripped.lower()
     if _HEXADECIMAL.fullmatch(lower):

@@ -52,6 +52,7 @@ _USUAL = re.compile(
     r"done date:(?P<done_date>\d{10,14}) stat:(?P<stat>[A-Za-z]+) err:(?P<err>[^\s\0,;|:=]+)(?: [Tt]ext:(?P<text>.*))?",
     re.DOTALL,
 )
+_USUAL_NAMES = tuple(name.replace("_", " ") for name in _USUAL.groupindex)  # in the order of the groups
 
 
 def text_fields(text: str) -> dict[str, str]:
@@ -59,7 +60,7 @@ def text_fields(text: str) -> dict[str, str]:
     anybody may have written, is not searched when id and stat stand before it."""
     usual = _USUAL.fullmatch(text)
     if usual is not None:
-        fields = {name.replace("_", " "): value for name, value in usual.groupdict().items() if value is not None}
+        fields = {name: value for name, value in zip(_USUAL_NAMES, usual.groups(), strict=True) if value is not None}
         if "text" in fields:
             fields["text"] = fields["text"].strip(" \0")
         return fields

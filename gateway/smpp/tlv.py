@@ -152,13 +152,24 @@ def tlv_int(pdu: WithTlvs, tag: int) -> int | None:
     None if there is none, or if it holds no octet or more than eight. Its size is otherwise not checked:
     some peers send a two-octet zero as one octet.
     """
-    value = tlv(pdu, tag)
-    if value is None or len(value) not in _INTEGER_OCTETS:
-        return None
-    return int.from_bytes(value, "big")
+    return octets_int(tlv(pdu, tag))
 
 
 def tlv_str(pdu: WithTlvs, tag: int) -> str | None:
     """Return the first TLV of this tag as text up to its NUL, or to its end where the NUL is missing."""
-    value = tlv(pdu, tag)
+    return octets_str(tlv(pdu, tag))
+
+
+def tlv_values(pdu: WithTlvs) -> dict[int, bytes]:
+    """Return the octets of the first TLV of each tag: for who asks for several of them."""
+    return dict(reversed(pdu.tlvs))
+
+
+def octets_int(value: bytes | None) -> int | None:
+    """Read the value of a TLV as :func:`tlv_int` does."""
+    return None if value is None or len(value) not in _INTEGER_OCTETS else int.from_bytes(value, "big")
+
+
+def octets_str(value: bytes | None) -> str | None:
+    """Read the value of a TLV as :func:`tlv_str` does."""
     return None if value is None else _text(value)
