@@ -33,6 +33,7 @@ class Conditions(Settings):
     """Base: every field that is set is compared with the event's of the same name."""
 
     kind: ClassVar[str] = ""
+    apart: ClassVar[frozenset[str]] = frozenset()  # fields that are no event's field of that name
 
     account: TextCondition | None = Field(None, description="of which account; default: any")
 
@@ -40,7 +41,7 @@ class Conditions(Settings):
         """Why an event is not what is meant; None: it is."""
         for name in type(self).model_fields:
             condition = getattr(self, name)
-            if condition is not None and condition != ():
+            if name not in self.apart and condition is not None and condition != ():
                 fault = self._judge(name, condition, event)
                 if fault is not None:
                     return fault
@@ -71,6 +72,8 @@ def _told(value: Any) -> str:
 class WithText(Conditions):
     """Conditions on a text may stand without ``text:``."""
 
+    apart: ClassVar[frozenset[str]] = frozenset({"equals", "contains", "matches"})
+
     equals: Text | None = Field(None, description="the whole text")
     contains: Text | None = None
     matches: Pattern | None = Field(
@@ -93,9 +96,6 @@ class WithText(Conditions):
     def groups(self, event: Event) -> dict[str, str]:
         condition = self._text_is()
         return {} if condition is None else condition.groups(getattr(event, "text"))  # noqa: B009
-
-    def _judge(self, name: str, condition: Any, event: Event) -> str | None:
-        return None if name in ("equals", "contains", "matches") else super()._judge(name, condition, event)
 
 
 class BindIs(Conditions):

@@ -182,8 +182,11 @@ class Play:
     def _stop(self, failure: Failure) -> None:
         if self._halt is None and not self._over:
             self._halt = failure
-            if self._waiting is not None:
-                self._waiting.cancel()
+            self._schedule.call_later(0, self._wake)  # not in the middle of a PDU's handling
+
+    def _wake(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def _await(self, deferred: Deferred[T]) -> T:
         """Wait, unless the scenario is stopped meanwhile. Raises :class:`Halted`."""

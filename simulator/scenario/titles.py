@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from gateway.smpp.constants import status_name
 from simulator.scenario.expectations import Expect, Never, Seen
 from simulator.scenario.model import Always, Step
 
@@ -86,7 +87,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {"equals"}:
             return value["equals"]
-        return {key: _plain(inner) for key, inner in value.items()}
+        plain = {key: _plain(inner) for key, inner in value.items()}
+        if isinstance(plain.get("status"), int):
+            plain["status"] = status_name(plain["status"])
+        return plain
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 

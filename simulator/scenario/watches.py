@@ -63,10 +63,10 @@ class Watch:
         self.place.schedule.call_later(seconds, lambda: None if self.over else call())
 
     def finish(self, outcome: Outcome) -> None:
-        """The end."""
+        """The end. Told in the next turn: what the steps do next must not happen in the middle of a PDU's handling."""
         if not self.over:
             self._end()
-            self.done.callback(outcome)
+            self.place.schedule.call_later(0, lambda: None if self.done.called else self.done.callback(outcome))
 
     def _look(self, event: Event | None) -> None:
         if not self.over:
