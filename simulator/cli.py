@@ -23,6 +23,7 @@ from simulator.cli_common import (
 from simulator.config_file import load_settings, parse_settings
 from simulator.control_client import ControlClient
 from simulator.errors import ConfigFaults, SimulatorError
+from simulator.load.cli import load
 from simulator.mo_cli import mo, replay
 from simulator.presets_cli import presets
 from simulator.scenario.cli import scenario
@@ -53,6 +54,7 @@ def cli() -> None:
     """An SMSC on your own machine: accounts, receipts, handsets, faults on demand."""
 
 
+cli.add_command(load)
 cli.add_command(mo)
 cli.add_command(presets)
 cli.add_command(replay)

@@ -103,7 +103,7 @@ class Delivery:
         if state == "DELIVRD":
             self._counters.reached_handsets += 1
             part = _new(ReceivedPart, (now, self._name, accepted.message_id.text, pdu, self._alphabet))
-            self._inbox.receive(_handset(pdu.destination_addr), part)
+            self._inbox.receive(handset(pdu.destination_addr), part)
         self._end(accepted, state, error, ways, now)
 
     def _end(self, accepted: Accepted, state: str, error: str, ways: int, now: float) -> None:
@@ -150,8 +150,8 @@ def _wants(pdu: Accepting, stat: str) -> bool:
     return wanted != 0
 
 
-def _handset(destination_addr: str) -> str:
-    """The handset of an address; what is no number keeps its name, so that nothing vanishes."""
+def handset(destination_addr: str) -> str:
+    """The handset of an address, in international digits; what is no number keeps its name, so that nothing vanishes."""
     if destination_addr.isdigit() and not destination_addr.startswith("0"):
         return destination_addr
     try:

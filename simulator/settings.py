@@ -73,7 +73,7 @@ class SessionSettings(Settings):
     enquire_link_interval_s: float = Field(60.0, gt=0, description="silence after which the ESME is probed")
     response_timeout_s: float = Field(10.0, gt=0, description="an unanswered deliver_sm is sent again")
     inactivity_timeout_s: float | None = Field(None, gt=0, description="default: an idle ESME stays bound")
-    deliver_window: int = Field(100, ge=1, le=10_000, description="deliver_sm without an answer, per connection")
+    deliver_window: int = Field(500, ge=1, le=10_000, description="deliver_sm without an answer, per connection")
     unanswered_limit: int = Field(3, ge=1, description="so many deliver_sm without an answer in a row end the session")
     max_pdu_octets: int = Field(65_536, ge=256, le=16_777_216)
 

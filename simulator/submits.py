@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import structlog
 
@@ -50,6 +51,8 @@ class Submits:
         self.fates = Fates(settings.receipts, world.rng(name, "fates"))
         self._delivery = delivery
         self._counters = counters
+        #: Told of every submit when it is judged; while somebody counts them (a load).
+        self.watcher: Callable[[Submission], None] | None = None
         self.answers = Answers(world.schedule, chain.congestion)
 
     def take(self, session: Submitter, pdu: SubmitSm | DataSm) -> None:
@@ -120,6 +123,8 @@ class Submits:
         if submission.directive_fault:
             log.warning("directive_not_understood", account=self._name, fault=submission.directive_fault)
         message_id = "" if accepted is None else accepted.message_id.text
+        if self.watcher is not None:
+            self.watcher(submission)
         self._world.record.add_later(
             "submit", submission.at, self._members, session.system_id, submission, message_id, outcome
         )

@@ -1,0 +1,1 @@
+"""``motcua-simulator load``: messages at a rate, and how long their answers took."""
