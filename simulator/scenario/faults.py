@@ -17,7 +17,18 @@ _GUIDE = "docs/simulator.md, section Scenarios, describes it"
 
 def told(document: Document, model: type[BaseModel], error: ValidationError, below: Path_ = ()) -> list[SimulatorError]:
     """One fault for each thing that is wrong. ``below``: where in the file the model begins."""
-    return [_fault(document, model, detail, below) for detail in error.errors()]
+    details = error.errors()
+    places = [detail["loc"] for detail in details]
+    return [
+        _fault(document, model, detail, below)
+        for detail in details
+        # A list whose entries are all wrong is not "too short" beside that.
+        if detail["type"] != "too_short" or not any(_within(place, detail["loc"]) for place in places)
+    ]
+
+
+def _within(place: tuple[int | str, ...], around: tuple[int | str, ...]) -> bool:
+    return len(place) > len(around) and place[: len(around)] == around
 
 
 def _fault(document: Document, model: type[BaseModel], detail: Mapping[str, Any], below: Path_) -> SimulatorError:

@@ -29,8 +29,8 @@ def schema() -> dict[str, Any]:
             definitions[name] = {"anyOf": [definitions[name], *forms]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Scenario of motcua-simulator",
         **_opened(made),
+        "title": "Scenario of motcua-simulator",
         "$defs": _opened(definitions),
     }
 
@@ -41,10 +41,21 @@ def _opened(node: Any) -> Any:
         return [_opened(one) for one in node]
     if not isinstance(node, dict):
         return node
-    opened = {key: value if key in ("enum", "const", "default") else _opened(value) for key, value in node.items()}
-    if opened.get("type") in _SINGLE and "anyOf" not in opened:
+    opened = {
+        key: {name: _opened(inner) for name, inner in value.items()}
+        if key == "properties"
+        else value
+        if key in ("enum", "const", "default")
+        else _opened(value)
+        for key, value in node.items()
+    }
+    kind = opened.get("type")
+    if "enum" in opened:
         about = {key: opened.pop(key) for key in ("description", "default", "title") if key in opened}
-        text = _REFERENCE if opened["type"] == "boolean" else {"type": "string"}
+        return {**about, "anyOf": [opened, _REFERENCE]}
+    if isinstance(kind, str) and kind in _SINGLE and "anyOf" not in opened:
+        about = {key: opened.pop(key) for key in ("description", "default", "title") if key in opened}
+        text = _REFERENCE if kind == "boolean" else {"type": "string"}
         return {**about, "anyOf": [opened, text]}
     if (
         opened.get("type") == "string"

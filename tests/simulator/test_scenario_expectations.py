@@ -184,8 +184,8 @@ CASES: dict[str, tuple[str, Script, Script, str]] = {
     ),
     "receipt": (
         "  - expect: {receipt: {outcome: answered, status: ESME_ROK, stat: DELIVRD, destination_addr: '84905123456'}}",
-        lambda rig: answering(0)(rig) or rig.esmes[0].submit() and None,
-        lambda rig: answering(0x45)(rig) or rig.esmes[0].submit() and None,
+        lambda rig: answering(0)(rig) or (rig.esmes[0].submit() and None),
+        lambda rig: answering(0x45)(rig) or (rig.esmes[0].submit() and None),
         "status is ESME_RSUBMITFAIL, expected 0",
     ),
     "links": (
