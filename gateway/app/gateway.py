@@ -14,6 +14,8 @@ from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from gateway import __version__
 from gateway.app.endpoints import Endpoints
@@ -177,9 +179,22 @@ class Gateway:
 
     async def _within(self, work: Deferred[Any]) -> None:
         """Wait for a part, but not longer than the drain may take: a stop must end."""
-        work.addTimeout(self._settings.drain_timeout_s, self._reactor)
-        work.addErrback(lambda failure: log.warning("drain_incomplete", reason=failure.getErrorMessage()))
-        await work
+        await within(work, self._settings.drain_timeout_s, self._reactor)
 
     def _lost(self, reason: str) -> None:
         self._give_up(reason)
+
+
+def within(work: Deferred[Any], seconds: float, reactor: IReactorTime) -> Deferred[None]:
+    """Fires when ``work`` has ended, at the latest after ``seconds``; never fails.
+
+    Work that takes longer is not cancelled: a commit that is under way would look like one that failed, though it is carried out.
+    """
+    waiter: Deferred[None] = Deferred()
+    work.addErrback(lambda failure: log.warning("drain_incomplete", reason=failure.getErrorMessage()))
+    work.addBoth(lambda _: None if waiter.called else waiter.callback(None))
+
+    def too_long(_: Failure) -> None:
+        log.warning("drain_incomplete", reason=f"not ended after {seconds} s")
+
+    return waiter.addTimeout(seconds, reactor).addErrback(too_long)
