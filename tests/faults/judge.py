@@ -149,11 +149,13 @@ class _Case:
         for number, life in enumerate(self.evidence.lives, 1):
             if not life["killed"] and life["exit_status"] != 0 and life["started"]:
                 yield f"the daemon lives: life {number} ended by itself with status {life['exit_status']}"
+            told: dict[str, list[Row]] = defaultdict(list)
             for event in life["events"]:
-                if event["event"] not in STORE_TROUBLE and not (
-                    not life["started"] and event["event"] in ("gateway_failed", "gateway_gives_up")
-                ):
-                    yield f"no fault of the program: life {number}: {event}"
+                at_start = not life["started"] and event["event"] in ("gateway_failed", "gateway_gives_up")
+                if event["event"] not in STORE_TROUBLE and not at_start:
+                    told[event["event"]].append(event)
+            for name, events in told.items():
+                yield f"no fault of the program: life {number} tells {len(events)} times of {name}: {str(events[0])[-500:]}"
 
     # -- messages -----------------------------------------------------------------------------------------------
 

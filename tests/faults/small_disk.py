@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 BALLAST = "ballast"
+_FILL_TRIES = 5
 
 
 class NoMount(Exception):
@@ -34,12 +36,15 @@ class SmallDisk:
             raise NoMount(done.stderr.strip())
 
     def fill(self, leave_octets: int) -> None:
-        """Take all the room but this much."""
-        free = os.statvfs(self.folder)
-        octets = free.f_bavail * free.f_frsize - leave_octets
-        if octets > 0:
-            with (self.folder / BALLAST).open("ab") as ballast:
-                os.posix_fallocate(ballast.fileno(), os.fstat(ballast.fileno()).st_size, octets)
+        """Take all the room but this much; somebody else may take some of it meanwhile."""
+        with (self.folder / BALLAST).open("ab") as ballast:
+            for _ in range(_FILL_TRIES):
+                free = os.statvfs(self.folder)
+                octets = free.f_bavail * free.f_frsize - leave_octets
+                if octets <= 0:
+                    return
+                with suppress(OSError):
+                    os.posix_fallocate(ballast.fileno(), os.fstat(ballast.fileno()).st_size, octets)
 
     def release(self) -> None:
         """Room again."""

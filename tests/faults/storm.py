@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-import random
 import signal
 import time
 from collections.abc import Callable
@@ -17,17 +16,15 @@ from typing import Any, TextIO
 
 import sqlalchemy as sa
 import yaml
-from fault_plan import DOUBT_WAIT_S, LEASE_S, RESPONSE_TIMEOUT_S, Act, Plan
+from fault_plan import DOUBT_WAIT_S, LEASE_S, RESPONSE_TIMEOUT_S, Plan
 from judge import FINAL, SETTLED_CHARGES, STORE_FAULTS, Evidence
 from kept_daemon import KeptDaemon
 from lab import Lab, wait_for
-from messages import new_message
 from store_places import Store, Templates
 from strikes import ACCOUNT, Strikes, morning_after
+from traffic import WITHOUT_BALANCE, Traffic
 
 from gateway.clock import VIETNAM, set_file_clock
-from gateway.model import MessageState
-from gateway.store.outbox import insert_messages_txn
 from simulator.control_client import ControlClient
 
 #: A machine that stands still for so long may let answers come too late: it is counted among the strikes.
@@ -72,19 +69,13 @@ class Storm:
         self.control = ControlClient(f"http://127.0.0.1:{self.lab.control_port}")
         self.daemon = KeptDaemon(self.lab, self._claimed, self.note)
         self.struck: list[dict[str, Any]] = []
-        self._rng = random.Random(f"faults/{plan.seed}/traffic")
+        self._traffic = Traffic(plan.seed, self.lab, self.control, self._engine, self.note)
         self._strikes = Strikes(self)
         self._calls: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
         self._began = self._looked = time.monotonic()
         self._echo = echo
         self._history = (folder / "history.txt").open("w", encoding="utf-8")
-        self._dossiers: list[str] = []
-        self._inserted: list[str] = []
-        self._to_insert: list[Any] = []
-        self._insert_at = 0.0
-        self._queries: list[dict[str, Any]] = []
-        self._mo_deliveries = 0  # a record's entry for each part and copy
         self._unsettled: list[str] = []
         self._clock = folder / "business-clock.json"
         self._business: tuple[datetime, float] | None = None
@@ -166,7 +157,7 @@ class Storm:
                     "shortcodes": ["8083"],
                     "decision_tlv": {"tag": 0x1401},
                     "link_tlv": {"tag": 0x1402},
-                    "rules": [{"destination": "^849069", "outcome": "insufficient_balance"}],
+                    "rules": [{"destination": f"^{WITHOUT_BALANCE}", "outcome": "insufficient_balance"}],
                 },
                 "mo": {"retry": 0.3},
             },
@@ -203,7 +194,7 @@ class Storm:
     def _storm(self) -> None:
         self.note("storm", seed=self.plan.seed, store=self.plan.store, window=self.plan.window)
         for act in self.plan.traffic:
-            self.after(act.at_s, lambda act=act: self._act(act))
+            self.after(act.at_s, lambda act=act: self._traffic.act(act))
         for strike in self.plan.strikes:
             self.after(strike.at_s, lambda strike=strike: self._strikes.strike(strike))
         self._looked = time.monotonic()
@@ -221,8 +212,7 @@ class Storm:
         """Between two acts: the daemon is kept, and a machine that stands still is noticed."""
         self._tell_stall()
         self.daemon.keep()
-        if self._to_insert and time.monotonic() >= self._insert_at:
-            self._insert()
+        self._traffic.keep()
         self._looked = time.monotonic()
 
     def _tell_stall(self) -> None:
@@ -230,62 +220,6 @@ class Storm:
         if stood > STALL_S:
             self.note("stall", seconds=round(stood, 2))
             self.struck.append({"kind": "stall", "seconds": stood})
-
-    # -- traffic ------------------------------------------------------------------------------------------------
-
-    def _act(self, act: Act) -> None:
-        if act.kind == "notices":
-            first = len(self._dossiers)
-            codes = [f"0101{number:06d}" for number in range(first, first + act.count)]
-            self._dossiers += self.lab.add_dossiers(codes)
-        elif act.kind == "long":
-            for _ in range(act.count):
-                code = f"L{len(self._inserted) + len(self._to_insert):05d}"
-                self._to_insert.append(self._long_message(code, act.parts))
-            self._insert()
-        else:
-            for _ in range(act.count):
-                self._query(act.parts, act.copies)
-
-    def _long_message(self, code: str, parts: int) -> Any:
-        """Every piece of its text is its own. Some handsets get more than one of them."""
-        words = [f"{code}-{number}" for number in range((parts * 153 - 20) // 9)]
-        number = (
-            f"84907{self._rng.randrange(12):06d}" if self._rng.random() < 0.3 else f"84907{int(code[1:]) + 100:06d}"
-        )
-        return new_message(
-            code,
-            source="direct",
-            state=MessageState.QUEUED,
-            text=" ".join(words)[: parts * 153 - 10],
-            parts=parts,
-            destination_addr=number,
-            not_before=datetime(2020, 1, 1, tzinfo=UTC),
-        )
-
-    def _insert(self) -> None:
-        """Put long messages into the outbox. While the store is in trouble they wait: the key allows a second try."""
-        self._insert_at = time.monotonic() + 0.3
-        items = list(self._to_insert)
-        try:
-            with self._engine.begin() as connection:
-                insert_messages_txn(connection, items, datetime.now(UTC))
-        except sa.exc.SQLAlchemyError as error:
-            self.note("not_inserted", why=str(error.__cause__ or error).strip().splitlines()[0][:80])
-            return
-        self._to_insert = []
-        self._inserted += [item.receipt_code for item in items]
-
-    def _query(self, parts: int, copies: int) -> None:
-        serial = len(self._queries)
-        number = f"84906{self._rng.choice((1, 2, 3, 9))}{serial:05d}"
-        text = self._rng.choice(("MCKH 0101000001", "MCKH 0101000003", "MCKH 0199999999", "MCKH", "xin chao"))
-        if parts > 1:
-            text += " xin cho biet ho so cua toi dang o buoc nao" * 5
-        body = {"from": number, "to": "8083", "text": text, "copies": copies, "wait_s": 0}
-        sent = self.control.post("mo", body=body)
-        self._mo_deliveries += copies * len(sent["parts"])
-        self._queries.append({"number": number, "ids": [part["message_id"] for part in sent["parts"]], "text": text})
 
     # -- calm ---------------------------------------------------------------------------------------------------
 
@@ -319,8 +253,7 @@ class Storm:
         while not rest():
             now = time.monotonic()
             self.daemon.keep()
-            if self._to_insert and now >= self._insert_at:
-                self._insert()
+            self._traffic.keep()
             picture = self._picture()
             if picture != seen:
                 seen, since = picture, now
@@ -343,12 +276,12 @@ class Storm:
             "deliveries": account["waiting"] + sum(bind["delivers_open"] for bind in account["binds"]),
         }
         if not any(waits.values()):
-            waits["queries"] = self._mo_deliveries - len(self.lab.record("mo"))
+            waits["queries"] = self._traffic.query_deliveries - len(self.lab.record("mo"))
         return {what: number for what, number in waits.items() if number}
 
     def _at_rest(self) -> bool:
         """Nothing is to be sent, the SMSC has nothing for us, every dossier and query was seen."""
-        if self._to_insert or not self.daemon.bound or self._smsc_waits():
+        if not self._traffic.all_inserted or not self.daemon.bound or self._smsc_waits():
             return False
         with suppress(sa.exc.SQLAlchemyError):
             [left] = self._rows(
@@ -357,7 +290,7 @@ class Storm:
                 " (SELECT count(*) FROM mo WHERE state = 'received') AS queries,"
                 " (SELECT count(*) FROM message WHERE kind = 'result_ready' AND source = 'nha-trang') AS announced"
             )
-            return not left["moving"] and not left["queries"] and left["announced"] >= len(self._dossiers)
+            return not left["moving"] and not left["queries"] and left["announced"] >= len(self._traffic.dossiers)
         return False
 
     def _open(self) -> list[dict[str, Any]]:
@@ -411,9 +344,9 @@ class Storm:
             window=self.plan.window * self.plan.binds,
             response_timeout_s=RESPONSE_TIMEOUT_S,
             record=[json.loads(line) for line in lines],
-            dossiers=self._dossiers,
-            inserted=self._inserted,
-            queries=self._queries,
+            dossiers=self._traffic.dossiers,
+            inserted=self._traffic.inserted,
+            queries=self._traffic.queries,
             strikes=self.struck,
             lives=[life.testimony() for life in self.daemon.lives],
             unsettled=self._unsettled,
