@@ -59,6 +59,7 @@ class Evidence:
     queries: list[Row]  # number, ids (the SMSC's, one for each part)
     strikes: list[Row]  # kind, seconds, count: those that were carried out
     lives: list[Row]  # of the daemon: killed, exit_status, events (level error), in_doubt, claimed_at_end
+    references: bool = True  # submits bear a user_message_reference, by which a receipt names its part
     unsettled: list[str] = field(default_factory=list)  # what did not come to rest in time
 
 
@@ -125,6 +126,12 @@ class _Case:
                 self.known[part["message_id"], part["part"]].add(part["smsc_message_id"])
         for key in evidence.part_keys:
             self.known[key["message_id"], key["part"]].add(key["id_key"])
+        #: Parts whose id came with a receipt that named no part: which of the message's parts it was, nobody can know.
+        self.guessed = {
+            (part["message_id"], part["part"])
+            for part in evidence.parts
+            if not evidence.references and part["command_status"] is None
+        }
         self.part_states = {(part["message_id"], part["part"]): part["state"] for part in evidence.parts}
 
     def _attribute(self, entry: Row) -> None:
@@ -205,13 +212,20 @@ class _Case:
             row = self.messages[number]
             excused = row["possible_duplicate"] or (row["state"] == "undelivered" and row["reason"] == "in_doubt")
             for part, ids in parts.items():
-                unknown = set(ids) - self.known[number, part]
+                unknown = set(ids) - self._known(number, part)
                 if unknown and not excused:
                     yield f"the store knows: {_name(row)} part {part} was taken as {sorted(unknown)}, and is {row['state']}"
         for (number, part), ids in self.known.items():
-            false = ids - set(self.taken.get(number, {}).get(part, ()))
+            taken = self.taken.get(number, {})
+            own = taken.values() if (number, part) in self.guessed else [taken.get(part, [])]
+            false = ids - {smsc_message_id for given in own for smsc_message_id in given}
             if false:
                 yield f"ids are the SMSC's: message {number} part {part} has {sorted(false)}, which the SMSC never gave it"
+
+    def _known(self, number: int, part: int) -> set[str]:
+        """The ids under which the store knows a part; with those of the message's other parts where they were guessed."""
+        of_others = [ids for place, ids in self.known.items() if place[0] == number and place in self.guessed]
+        return set(self.known.get((number, part), ())).union(*of_others)
 
     def doubled_only_if_marked(self) -> Iterator[str]:
         for number, parts in self.taken.items():

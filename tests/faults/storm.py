@@ -350,5 +350,6 @@ class Storm:
             strikes=self.struck,
             lives=[life.testimony() for life in self.daemon.lives],
             unsettled=self._unsettled,
+            references=self.plan.references,
             **tables,
         )

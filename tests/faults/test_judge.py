@@ -31,7 +31,8 @@ def message(number: int, code: str, **changes: Any) -> Row:
 
 
 def part(number: int, part_number: int, smsc_message_id: str | None, state: str = "delivered") -> Row:
-    return {"message_id": number, "part": part_number, "state": state, "smsc_message_id": smsc_message_id}
+    usual = {"state": state, "smsc_message_id": smsc_message_id, "command_status": 0}
+    return {"message_id": number, "part": part_number, **usual}
 
 
 def submit(smsc_message_id: str, text: str, udh: list[int] | None = None, **changes: Any) -> Row:
@@ -217,6 +218,22 @@ def test_a_reply_in_doubt_leaves_its_charge_unknown() -> None:
     evidence.charges[0] |= {"state": "unknown"}
     evidence.journal.pop()
     assert judge(evidence).violations == ()
+
+
+def test_parts_of_one_message_may_be_mixed_up_only_where_receipts_name_no_part() -> None:
+    evidence = sound()
+    evidence.record.remove(next(entry for entry in evidence.record if entry["message_id"] == "103"))
+    evidence.record.remove(next(entry for entry in evidence.record if entry["message_id"] == "103"))
+    evidence.part_keys.clear()
+    evidence.messages[1]["possible_duplicate"] = False
+    assert judge(evidence).violations == ()
+    evidence.parts[1] |= {"smsc_message_id": "102", "command_status": None}
+    evidence.parts[2] |= {"smsc_message_id": "101", "command_status": None}
+    assert len(judge(evidence).violations) == 4
+    evidence.references = False
+    assert judge(evidence).violations == ()
+    evidence.parts[1] |= {"command_status": 0}
+    assert any(violation.startswith("ids are the SMSC's") for violation in judge(evidence).violations)
 
 
 def test_the_budget_grows_with_what_was_struck() -> None:
