@@ -39,14 +39,14 @@ FAULTS = {
     "never-probes": "no enquire_link",
     "silent": "deliver_sm is not answered",
     "wrong-coding": "data_coding 0 for UCS-2",
-    "loses-link-tlv": "the reply does not say which MO it answers",
+    "repeats-refusals": "what was refused for good is sent again and again",
 }
 _ANSWER_S = 2.0  # how long a submit_sm waits for its answer
 _PROBE_S = 0.3  # of silence, then enquire_link
 _DEAD_S = 0.6  # after enquire_link, then the link is dead
 _PAUSE_S = 0.25  # after ESME_RTHROTTLED
 _TEMPORARY = {0x58, 0x14, 0x08}
-_MO_ID, _DECISION, _LINK = "receipted_message_id", 0x1401, 0x1402
+_MO_ID = "receipted_message_id"
 
 
 @dataclass
@@ -71,6 +71,7 @@ class Esme:
         self._seen: set[str] = set()
         self._halves: dict[tuple[bytes, int], dict[int, bytes]] = {}
         self._pause_until = 0.0
+        self._kept: tuple[Reply, tuple[bytes, int, int]] | None = None  # answered, and yet sent again by a fault
         self._heard = self._probed = 0.0
         self.stopping = False
 
@@ -181,9 +182,6 @@ class Esme:
 
     def _submit(self, reply: Reply, part: tuple[bytes, int, int]) -> None:
         octets, coding, esm_class = part
-        fields: dict[str, Any] = {}
-        if "loses-link-tlv" not in self._faults:
-            fields = {"receipted_message_id": reply.mo_id}
         pdu = self._client.send_message(
             source_addr_ton=3,
             source_addr="8083",
@@ -194,7 +192,6 @@ class Esme:
             esm_class=esm_class,
             short_message=octets,
             registered_delivery=0 if "no-receipt" in self._faults else 1,
-            **fields,
         )
         self._open[pdu.sequence] = (reply, part, time.monotonic())
 
@@ -203,7 +200,8 @@ class Esme:
         if found is None:
             return
         reply, part, _ = found
-        if pdu.status in _TEMPORARY and "gives-up" not in self._faults:
+        temporary = pdu.status in _TEMPORARY or (pdu.status and "repeats-refusals" in self._faults)
+        if temporary and "gives-up" not in self._faults:
             self._again(reply, part)
             if "hurries" not in self._faults:
                 self._pause_until = time.monotonic() + _PAUSE_S
@@ -211,8 +209,6 @@ class Esme:
             reply.sent_once = True
             if "doubles" in self._faults:
                 self._kept = (reply, part)
-
-    _kept: tuple[Reply, tuple[bytes, int, int]] | None = None
 
     def _again(self, reply: Reply, part: tuple[bytes, int, int]) -> None:
         """To its old place: behind those that are older."""
