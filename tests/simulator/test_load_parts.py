@@ -1,0 +1,130 @@
+"""Parts of the load: templates, numbers, the histogram's precision, the report for people."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.load.latencies import Latencies
+from simulator.load.pace import Pace
+from simulator.load.report import report_lines
+from simulator.load.templates import NumberPattern, TextTemplate
+
+
+def template(text: str, codes: tuple[str, ...] = ()) -> TextTemplate:
+    return TextTemplate(text, random.Random(1), codes)
+
+
+def test_placeholders_are_filled() -> None:
+    made = template("{{{sequence:04d}}} {number} {code} {sequence}", ("A1", "B2"))
+    assert [made.text(number, "84905123456") for number in (1, 2, 3)] == [
+        "{0001} 84905123456 A1 1",
+        "{0002} 84905123456 B2 2",
+        "{0003} 84905123456 A1 3",
+    ]
+    assert not made.constant
+    assert template("Xin chào").constant
+    random_text = template("{random} {random:9}").text(1, "")
+    assert [len(word) for word in random_text.split()] == [6, 9]
+    assert template("{random}").text(1, "") == template("{random}").text(1, "")  # of the seed
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{code}", "'{code}' is not known; known are {sequence}, {number}, {random}"),
+        ("{name}", "is not known"),
+        ("{sequence:x}", "is not understood"),
+        ("{random:0}", "is not understood"),
+        ("{sequence!r}", "is not understood"),
+    ],
+)
+def test_what_no_template_knows_is_told(text: str, told: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        template(text)
+    assert told in str(raised.value)
+
+
+def test_numbers_count_up_and_begin_anew() -> None:
+    pattern = NumberPattern("8490#", random.Random(1))
+    assert [pattern.number(sequence) for sequence in (1, 2, 10, 11)] == ["84900", "84901", "84909", "84900"]
+    assert NumberPattern("84905123456", random.Random(1)).number(7) == "84905123456"
+    drawn = {NumberPattern("8490???????", random.Random(seed)).number(1) for seed in range(20)}
+    assert len(drawn) > 15
+    assert all(number.isdigit() and len(number) == 11 for number in drawn)
+
+
+@pytest.mark.parametrize("pattern", ["84905x", "", "8#9#", "12", "849" + "#" * 20])
+def test_what_is_no_number_is_told(pattern: str) -> None:
+    with pytest.raises(ValueError):
+        NumberPattern(pattern, random.Random(1))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(1e-6, 3000), min_size=200, max_size=400))
+def test_percentiles_are_right_to_three_digits(values: list[float]) -> None:
+    found = Latencies()
+    for value in values:
+        found.add(value)
+    ordered = sorted(values)
+    for percentile in (50.0, 90.0, 99.0, 100.0):
+        rank = max(1, -(-len(ordered) * percentile // 100))
+        exact_ms = ordered[int(rank) - 1] * 1000
+        assert found.percentile_ms(percentile) == pytest.approx(exact_ms, rel=2e-3, abs=2e-3)
+    summary = found.as_dict()
+    assert summary is not None
+    assert summary["count"] == len(values)
+    assert summary["mean"] == pytest.approx(1000 * sum(values) / len(values), rel=2e-3, abs=2e-3)
+
+
+def test_no_times_are_no_percentiles_and_hours_are_one_hour() -> None:
+    found = Latencies()
+    assert found.as_dict() is None
+    found.add(10_000.0)
+    found.add(-1.0)
+    assert found.percentile_ms(100.0) == pytest.approx(3_600_000, rel=2e-3)
+    assert found.percentile_ms(0.0) == pytest.approx(0.001)
+
+
+@given(st.floats(0.5, 5000), st.floats(0, 100))
+def test_a_message_is_due_exactly_from_its_intended_time_on(rate: float, now: float) -> None:
+    pace = Pace(rate, None, None)
+    pace.begin(0.0)
+    due = int(pace.due(now))
+    assert pace.intended_at(due - 1, now) <= now + 1e-9
+    assert pace.intended_at(due, now) > now - 1e-9
+
+
+def test_the_report_names_what_is_missing() -> None:
+    times = {"count": 2, "mean": 1.0, "p50": 1.0, "p99": 2.0, "max": 2.0}
+    report = {
+        "role": "esme",
+        "offered_per_s": 100.0,
+        "sent": 3,
+        "sent_per_s": 99.9,
+        "answered": 2,
+        "answered_per_s": None,
+        "unanswered": 1,
+        "statuses": {"ESME_ROK": 2},
+        "sent_again": 4,
+        "most_behind_ms": 0.5,
+        "links_lost": ["connection lost"],
+        "answer_ms": times,
+        "receipts": {"received": 1, "missing": 1, "unmatched": 3, "states": {"DELIVRD": 1}},
+        "receipt_ms": None,
+    }
+    text = "\n".join(report_lines(report))
+    for words in (
+        "3 submit_sm sent, 100/s of 100 wanted",
+        "1 without an answer",
+        "4 sent again",
+        "a link was lost: connection lost",
+        "1 receipts, 1 missing, 3 unmatched",
+        "from the intended time",
+        "DELIVRD 1",
+    ):
+        assert words in text
+    assert "milliseconds from sending" in "\n".join(report_lines({**report, "offered_per_s": None}))
