@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +12,7 @@ import pytest
 from simulator.errors import ConfigFaults
 from simulator.scenario.library import shipped
 from simulator.scenario.load import Case, Given, load
+from simulator.scenario.reference import rewrite
 from simulator.scenario.schema import schema
 from simulator.scenario.values import parse_duration
 from simulator.scenario.yaml_lines import parse, read
@@ -204,3 +206,28 @@ def test_the_schema_is_json_and_valid_itself() -> None:
     made = schema()
     jsonschema.Draft202012Validator.check_schema(made)
     assert json.loads(json.dumps(made))["title"] == "Scenario of motcua-simulator"
+
+
+def test_the_reference_in_the_guide_is_the_model() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    assert rewrite(page) == page, "run: python -m simulator.scenario.reference docs/simulator.md"
+    for name in shipped():
+        assert f"| `{name}` |" in page
+
+
+def test_the_examples_of_the_guide_are_right() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    section = page.partition("## Scenarios")[2].partition("### Reference")[0]
+    whole = section.partition("```yaml\n")[2].partition("```")[0]
+    assert cases(whole)
+    lines = [
+        line.strip() for line in section.splitlines() if line.startswith(("    - expect:", "    - never:", "    - mo:"))
+    ]
+    lines += [
+        line.strip()
+        for line in section.splitlines()
+        if re.match(r"    - (fault|clear|balance|outage|run|esme|wait):", line)
+    ]
+    assert len(lines) >= 25
+    head = "parameters: {id: 1}\nesme: {command: x}\nsteps:\n  - {name: the query, wait: 0}\n"
+    assert cases(head + "".join(f"  {line}\n" for line in lines))
