@@ -28,6 +28,7 @@ from gateway.settings_notices import ApologySettings as ApologySettings
 from gateway.settings_notices import NightSettings as NightSettings
 from gateway.settings_notices import NoticeSettings as NoticeSettings
 from gateway.settings_notices import ReportSettings as ReportSettings
+from gateway.settings_retention import RetentionSettings as RetentionSettings
 from gateway.settings_smpp import BindTlv, ListenSettings, TlsSettings, TraceSettings, VendorTlv, with_named_tlvs
 from gateway.settings_smpp import TlvField as TlvField  # charging's, too
 
@@ -549,19 +550,6 @@ class DoubtSettings(Settings):
     wait_s: float = Field(900.0, gt=0, description="time in which a receipt may still settle it")
     notices: Literal["resend_once", "hold"] = Field("resend_once", description="marked as possible duplicate")
     replies: Literal["hold"] = Field("hold", description="charged replies are never resent blindly")
-
-
-class RetentionSettings(Settings):
-    receipt_wait_s: float = Field(
-        259_200.0, gt=0, description="accepted messages without a receipt close after three days"
-    )
-    waiting_receipt_s: float = Field(
-        86_400.0, gt=0, description="a receipt that matches nothing is an orphan after this"
-    )
-    orphan_receipt_s: float = Field(2_592_000.0, gt=0, description="orphaned receipts are listed for a month")
-    message_days: int = Field(
-        400, ge=1, description="messages that have ended are deleted after this; thirteen months for the yearly reports"
-    )
 
 
 class GatewaySettings(Settings):

@@ -19,11 +19,12 @@ from gateway.clock import Clock
 from gateway.db import Database
 from gateway.errors import StoreError
 from gateway.jobs.calendar import after_night
+from gateway.jobs.retention import RetentionJob
 from gateway.mt.hooks import ReplyHooks
 from gateway.mt.receipts import REMATCH_WINDOW, ReceiptsTold, log_recorded, rematch_txn
 from gateway.settings import GatewaySettings
 from gateway.smpp.ports import DelayedCall, ReactorTime
-from gateway.store import claims, doubt, night, nodes, outbox, retention, waiting
+from gateway.store import claims, doubt, night, nodes, outbox, waiting
 
 log = structlog.get_logger()
 
@@ -78,6 +79,9 @@ class Housekeeping:
         self._calls: dict[str, DelayedCall] = {}
         self._under_way: dict[str, Deferred[None]] = {}
         self._stopped = False
+        self._retention = RetentionJob(
+            reactor, clock, db, settings.retention, node=settings.node, lease_s=settings.lease_s
+        )
         self.steps = (
             Step("keep_for_morning", 1.0, self._keep_for_morning),
             Step("promote_held", 1.0, self._promote),
@@ -96,6 +100,7 @@ class Housekeeping:
         """Take every step once, soon, and then at its pace. What must stay for the morning, before anything can leave."""
         for step in self.steps:
             self._schedule(step, 0.0 if step.name == "keep_for_morning" else min(step.every_s, 1.0))
+        self._retention.start()
 
     def stop(self) -> Deferred[Any]:
         """Begin nothing more; fires when the steps under way have ended."""
@@ -103,7 +108,7 @@ class Housekeeping:
         for call in self._calls.values():
             if call.active():
                 call.cancel()
-        return DeferredList(list(self._under_way.values()))
+        return DeferredList([self._retention.stop(), *self._under_way.values()])
 
     def _schedule(self, step: Step, delay_s: float) -> None:
         if not self._stopped:
@@ -258,14 +263,9 @@ class Housekeeping:
         return done.addCallback(orphaned)
 
     def _purge(self) -> Deferred[int]:
-        """What has been kept long enough is deleted."""
-        rules = self._settings.retention
-        limits = (
-            self._clock.now() - timedelta(days=rules.message_days),
-            self._ago(rules.orphan_receipt_s),
-            self._clock.now(),
-        )
-        done = self._db.run("purge", _purge_txn, *limits)
+        """Orphaned receipts and dead nodes are deleted. What is kept for months is retention's (gateway.jobs.retention)."""
+        orphans_before = self._ago(self._settings.retention.orphan_receipt_s)
+        done = self._db.run("purge", _purge_txn, orphans_before, self._clock.now())
 
         def purged(count: int) -> int:
             if count:
@@ -275,12 +275,9 @@ class Housekeeping:
         return done.addCallback(purged)
 
 
-def _purge_txn(conn: Any, messages_before: datetime, orphans_before: datetime, now: datetime) -> int:
-    return (
-        retention.purge_messages_txn(conn, messages_before, LIMIT)
-        + waiting.purge_orphans_txn(conn, orphans_before, LIMIT)
-        + nodes.forget_nodes_txn(conn, now, now - DEAD_NODE)
-    )
+def _purge_txn(conn: Any, orphans_before: datetime, now: datetime) -> int:
+    purged = waiting.purge_orphans_txn(conn, orphans_before, LIMIT)
+    return purged + nodes.forget_nodes_txn(conn, now, now - DEAD_NODE)
 
 
 def _told(ids: list[int], event: str) -> int:

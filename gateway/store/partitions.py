@@ -20,13 +20,15 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.model import MessageState
+
 #: No country sends as many messages in a month.
 IDS_A_MONTH = 10**9
 BEFORE, DEFAULT = "message_before", "message_default"
 #: Months that are prepared beyond the current one: two, so that a job that fails for four weeks does no harm.
 MONTHS_AHEAD = 2
 #: How long preparing waits for a lock. Others wait behind it, so it is short; it is tried again.
-LOCK_TIMEOUT_MS = 2000
+LOCK_TIMEOUT_MS = 1000
 
 _NAME = re.compile(r"message_(?:before|default|p(\d{6}))")
 
@@ -153,3 +155,44 @@ def last_month(months: Sequence[Month]) -> Month | None:
             break
         found = month
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of table message that lies wholly before some time."""
+
+    name: str
+    end_id: int
+
+
+def old_partitions_txn(conn: Connection, before: datetime) -> list[Partition]:
+    """The partitions in which everything was created before the month of ``before``, by name. None on SQLite."""
+    if conn.dialect.name != "postgresql":
+        return []
+    this = Month.of(before)
+    found = [Partition(month.partition, month.end_id) for month in months_txn(conn) if month < this]
+    newest = sa.text(f"SELECT max(created_at) FROM {BEFORE}")
+    if conn.dialect.has_table(conn, BEFORE) and ((at := conn.execute(newest).scalar()) is None or at < before):
+        found.append(Partition(BEFORE, 0))
+    return sorted(found, key=lambda part: part.name)
+
+
+def is_over_txn(conn: Connection, name: str, before: datetime) -> bool:
+    """Whether all messages of a partition have ended, and did so before this time. Reads the partition."""
+    ended = ", ".join(f"'{state.value}'" for state in MessageState if state.final)
+    query = sa.text(f"SELECT NOT EXISTS (SELECT 1 FROM {name} WHERE state NOT IN ({ended}) OR state_at >= :before)")
+    return bool(conn.execute(query, {"before": before}).scalar())
+
+
+def drop_txn(conn: Connection, name: str, before: datetime) -> bool:
+    """Drop a partition, unless it has come to hold something that is not over. Locks the outbox for a moment.
+
+    What has ended stays ended, so it is enough to look before the lock is taken. Raises when the lock is not to be had in
+    :data:`LOCK_TIMEOUT_MS`.
+    """
+    if not is_over_txn(conn, name, before):
+        return False
+    conn.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+    conn.exec_driver_sql(f"DROP TABLE {name}")
+    conn.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
+    return True

@@ -5,16 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 from inline_db import InlineDatabase
 from messages import NOW, outcome
 from outbox_driver import LEASE, Outbox
 
 from gateway.errors import StaleStateError
 from gateway.model import PartState
-from gateway.store import doubt, nodes, retention
+from gateway.store import doubt, nodes
 from gateway.store.nodes import Heartbeat, Registered
-from gateway.store.schema import message, message_part
 
 
 @pytest.fixture
@@ -154,18 +152,3 @@ def test_only_the_doubtful_parts_are_sent_again(box: Outbox) -> None:
     assert item.parts_done == (1, 3)
     box.record(outcome(number, PartState.ACCEPTED, 2))
     assert box.state(number) == "accepted"
-
-
-# -- retention ---------------------------------------------------------------------------------------------------------
-
-
-def test_purge_takes_old_messages_that_have_ended(box: Outbox) -> None:
-    ended, open_ = box.sent("1", "2")
-    box.record(outcome(ended, PartState.REJECTED, reason="x"), outcome(open_, PartState.ACCEPTED))
-    box.later(days=400)
-    (young,) = box.sent("3")
-    assert box.db.do(retention.purge_messages_txn, box.now - timedelta(days=399), 100) == 1
-    left = box.db.do(lambda conn: conn.execute(sa.select(message.c.id).order_by(message.c.id)).scalars().all())
-    assert list(left) == [open_, young]
-    parts = box.db.do(lambda conn: conn.execute(sa.select(message_part.c.message_id)).scalars().all())
-    assert list(parts) == [open_]
