@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -68,8 +67,6 @@ def make_engine(
                 url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False, **arguments}
             )
         else:
-            if not read_only:
-                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
             engine = sa.create_engine(
                 url,
                 poolclass=sa.QueuePool,

@@ -153,13 +153,24 @@ def test_close_finishes_what_is_queued_and_takes_nothing_more(db: Database, empt
 
 @pytest_twisted.inlineCallbacks
 def test_sqlite_is_durable(tmp_path: Any, open_database: OpenDatabase) -> Any:
-    db = open_database(f"sqlite:///{tmp_path}/new folder/x.sqlite3")
+    folder = tmp_path / "new folder"
+    folder.mkdir()
+    db = open_database(f"sqlite:///{folder}/x.sqlite3")
 
     def pragmas(conn: Connection) -> dict[str, Any]:
         names = ("journal_mode", "synchronous", "foreign_keys")
         return {name: conn.execute(sa.text(f"PRAGMA {name}")).scalar_one() for name in names}
 
     assert (yield db.run("pragmas", pragmas)) == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+@pytest_twisted.inlineCallbacks
+def test_a_sqlite_file_in_a_folder_that_is_not_there(tmp_path: Any, open_database: OpenDatabase) -> Any:
+    """A mistyped path makes no second store."""
+    db = open_database(f"sqlite:///{tmp_path}/mistyped/x.sqlite3")
+    with pytest.raises(StoreError, match="unable to open database file"):
+        yield db.run("any", lambda conn: conn.execute(sa.text("SELECT 1")))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest_twisted.inlineCallbacks

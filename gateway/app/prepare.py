@@ -98,8 +98,14 @@ def prepare_store(url: str) -> None:
     """Bring the store to this program's schema where that is safe: a new database, or the embedded one.
 
     Raises:
-        StoreError: it cannot be reached, or is a shared database with another schema version.
+        StoreError: it cannot be reached, its folder does not exist, or it is a shared database with another schema version.
     """
+    file = migrate.sqlite_file(url)
+    if file is not None and not file.parent.is_dir():
+        # A mistyped path must not become a second, empty store in which everything would be announced anew.
+        raise StoreError(
+            f"the folder '{file.parent}' of the store does not exist. Correct store.url, or make it with 'motcua-gateway db upgrade'"
+        )
     revision = migrate.current(url)
     if revision == migrate.head():
         return

@@ -42,10 +42,14 @@ def head() -> str:
 def upgrade(url: str) -> str:
     """Bring the database at ``url`` to the newest revision and return it. Blocks.
 
+    Makes what is not there yet, also the folder of a SQLite file: who asks for this has looked at ``store.url``.
+
     Raises:
         StoreError: when the database cannot be reached, or refuses.
     """
     try:
+        if (file := sqlite_file(url)) is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         engine = make_engine(url, readers=0)
         try:
             with engine.execution_options(motcua_write=True).begin() as connection:
@@ -60,11 +64,13 @@ def upgrade(url: str) -> str:
 
 
 def current(url: str) -> str | None:
-    """The revision of the database at ``url``; None when it has no tables of ours yet. Blocks.
+    """The revision of the database at ``url``; None when it is not there or has no tables of ours yet. Blocks.
 
     Raises:
         StoreError: when the database cannot be reached.
     """
+    if (file := sqlite_file(url)) is not None and not file.exists():
+        return None  # looking at it would make an empty file
     try:
         engine = make_engine(url, readers=0)
         try:
@@ -79,6 +85,14 @@ def current(url: str) -> str | None:
 def is_current(url: str) -> bool:
     """Whether the database is at the newest revision. Raises :class:`StoreError` when it cannot be reached."""
     return current(url) == head()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite store; None for one in memory and for other databases."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
 
 
 def _unreachable(error: BaseException) -> StoreError:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from gateway.app.prepare import prepare_store
+from gateway.errors import StoreError
 from gateway.store import migrate, schema
 from gateway.store.partitions import is_ours
 
@@ -64,3 +69,28 @@ def _sqlite_master(engine: sa.Engine) -> dict[str, str]:
         found = {str(name): " ".join(str(sql).split()) for name, sql in rows}
     engine.dispose()
     return found
+
+
+def test_looking_at_a_store_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing" / "store.sqlite3", tmp_path / "store.sqlite3"):
+        assert migrate.current(f"sqlite:///{path}") is None
+        assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_upgrading_makes_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "store.sqlite3"
+    migrate.upgrade(f"sqlite:///{path}")
+    assert migrate.is_current(f"sqlite:///{path}")
+
+
+def test_a_daemon_does_not_start_on_a_store_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'mistyped' / 'store.sqlite3'}"
+    with pytest.raises(
+        StoreError, match=r"mistyped' of the store does not exist\. Correct store\.url, or make it with"
+    ):
+        prepare_store(url)
+    assert list(tmp_path.iterdir()) == []
+    migrate.upgrade(url)
+    prepare_store(url)
+    prepare_store(f"sqlite:///{tmp_path / 'mistyped' / 'second.sqlite3'}")  # a first start in a folder that is there
