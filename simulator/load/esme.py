@@ -121,9 +121,10 @@ class EsmeLoad:
     def progress(self) -> str:
         """One line about this moment."""
         awaited = f", receipts {self.receipts.matched}" if self._want_receipts else ""
-        p99 = f", p99 {self.answers.percentile_ms(99)} ms" if len(self.answers) else ""
+        mean_ms = self.answers.take_mean_ms()
+        mean = "" if mean_ms is None else f", answers after {mean_ms:,.1f} ms"
         refused = self.answered - self.statuses[0]
-        return f"sent {self.sent}, open {self.open}, refused {refused}{awaited}{p99}"
+        return f"sent {self.sent}, open {self.open}, refused {refused}{awaited}{mean}"
 
     @property
     def total(self) -> int:

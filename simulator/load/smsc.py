@@ -116,8 +116,9 @@ class MoLoad:
             ports = ", ".join(str(port) for port in sorted(set(self._simulator.ports.values())))
             return f"waiting for an ESME that can receive, on port {ports}"
         replies = f", replies {self.replied}" if self._want_replies else ""
-        p99 = f", p99 {self.answers.percentile_ms(99)} ms" if len(self.answers) else ""
-        return f"sent {self.sent}, open {self.sent - self.answered}{replies}{p99}"
+        mean_ms = self.answers.take_mean_ms()
+        mean = "" if mean_ms is None else f", answers after {mean_ms:,.1f} ms"
+        return f"sent {self.sent}, open {self.sent - self.answered}{replies}{mean}"
 
     def _await_bind(self) -> None:
         if self._ended:
