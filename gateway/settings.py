@@ -552,10 +552,19 @@ class DoubtSettings(Settings):
     replies: Literal["hold"] = Field("hold", description="charged replies are never resent blindly")
 
 
+#: No "/": it parts a node's name from its incarnation in the store.
+NODE_NAME = r"^[A-Za-z0-9_.-]{1,40}$"
+
+
 class GatewaySettings(Settings):
     """The whole configuration file."""
 
-    node: str = Field("node-1", pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="unique among the daemons on one store")
+    node: str = Field(
+        "node-1",
+        pattern=NODE_NAME,
+        description="unique among the daemons on one store; 'run --node' names it on the command line, so that all nodes may have "
+        "the same file",
+    )
     lease_s: float = Field(20.0, gt=0, description="a dead node's work is taken over after this")
     drain_timeout_s: float = Field(15.0, gt=0, description="on SIGTERM: time to wait for open answers")
     store: StoreSettings = Field(default_factory=StoreSettings)
