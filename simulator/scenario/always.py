@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable
 
+from simulator.scenario.conditions import Conditions
 from simulator.scenario.events import Event, PduSeen
-from simulator.scenario.expectations import Conditions
 from simulator.scenario.journal import Journal
 from simulator.scenario.model import Always, Rate, Window
 

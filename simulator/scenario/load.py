@@ -204,6 +204,8 @@ def _simulator(document: Document, sample: dict[str, Any], given: Given) -> Any:
     _settle_ports(document, joined, given, has_esme=sample.get("esme") is not None)
     control = joined.get("control")
     joined["control"] = {"port": 0, **(control if isinstance(control, dict) else {})}
+    if joined["control"].get("pdu_entries") == 0:
+        del joined["control"]["pdu_entries"]  # a scenario looks at the PDUs
     seed = given.seed if given.seed is not None else sample.get("seed")
     return {**joined, "seed": seed} if seed is not None else joined
 

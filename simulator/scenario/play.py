@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 
 from simulator.errors import SimulatorError
 from simulator.scenario import actions, variables
 from simulator.scenario.always import Guards
 from simulator.scenario.esme import Esme, run_command
 from simulator.scenario.evidence import last_pdus
-from simulator.scenario.expectations import Expect, Never
 from simulator.scenario.faults import told
 from simulator.scenario.feed import Feed
 from simulator.scenario.journal import Journal
 from simulator.scenario.load import Case
+from simulator.scenario.lookout import Lookout
 from simulator.scenario.model import Always, Step
+from simulator.scenario.pace import Halted, Pace
 from simulator.scenario.results import CaseResult, Failure, Status, StepResult
 from simulator.scenario.titles import always_title, expected, step_title
-from simulator.scenario.watches import Counting, LinksUp, OnceEach, Outcome, Place, Watch, judge_order
+from simulator.scenario.watches import Outcome, Watch
 from simulator.simulator import Simulator
 
-T = TypeVar("T")
 _PDUS = 12  # that a failed step tells
 _FALSE = frozenset({"", "false", "no", "0"})
-
-
-class Halted(Exception):
-    """The scenario cannot go on: something that must always hold was broken, the ESME ended, the time is over."""
 
 
 class StepFailed(Exception):
@@ -39,6 +36,16 @@ class StepFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.what)
         self.failure = failure
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """An expectation in the background."""
+
+    index: int
+    step: Step
+    at: float
+    watch: Watch
 
 
 class Play:
@@ -71,13 +78,12 @@ class Play:
         self._schedule = self.simulator.world.schedule
         self.result = CaseResult(case.name, " ".join(case.scenario.about.split()), case.document.name)
         self._values: dict[str, str] = {}  # told by the run, saved by steps
-        self._marks: dict[str, int] = {}  # the journal's count when a named step began
-        self._waiting: Deferred[Any] | None = None
-        self._halt: Failure | None = None
-        self._over = False
+        self._pace = Pace(self._schedule)
+        self._lookout = Lookout(self.simulator, self.journal, case.scenario.within, patience)
         self._began = 0.0
+        self._always: tuple[Always, ...] = ()
         self._guards = Guards((), self.journal, self._feed.open, self._broken)
-        self._background: list[tuple[int, Step, float, Watch]] = []
+        self._background: list[_Begun] = []
         self._esme: Esme | None = None
 
     # The whole
@@ -92,18 +98,18 @@ class Play:
         result.control = self._values["control"]
         self._began = result.began_at = self._schedule.now()
         try:
-            always = self._always()
-            self._guards = Guards(always, self.journal, self._feed.open, self._broken)
+            self._always = self._filled_always()
+            self._guards = Guards(self._always, self.journal, self._feed.open, self._broken)
             self._guards.start()
             self._on_ready(result)
             self._schedule.call_later(self._case.scenario.limit * self._patience, self._time_is_over)
-            await self._play(always)
+            await self._play()
         finally:
-            self._over = True
+            self._pace.finish()
             self._guards.stop()
-            for _, _, _, watch in self._background:
-                watch.done.addErrback(lambda failure: failure.trap(CancelledError))
-                watch.done.cancel()
+            for begun in self._background:
+                begun.watch.done.addErrback(lambda failure: failure.trap(CancelledError))
+                begun.watch.done.cancel()
             if self._esme is not None:
                 await self._esme.finish()
                 result.esme_output = tuple(self._esme.lines)
@@ -112,7 +118,7 @@ class Play:
             await self.simulator.stop()
         return result
 
-    async def _play(self, always: tuple[Always, ...]) -> None:
+    async def _play(self) -> None:
         count = len(self._case.scenario.steps)
         done = 0
         try:
@@ -124,18 +130,20 @@ class Play:
             else:
                 await self._finish_background()
         except Halted:
-            assert self._halt is not None
+            assert self._pace.failure is not None
         for index in range(done, count):
-            self._note(index, self._title(index), "", "not_run", self._schedule.now())
-        for _, step, began, _ in self._background:
-            self._note_step(-1, step, "not_run", began)
-        if self._halt is not None and not self.result.failed:
-            self._note(-1, "the scenario", "", "failed", self._schedule.now(), failure=self._halt)
-        for number, one in enumerate(always):
-            if not any(step.number == 0 and step.title == always_title(one) for step in self.result.steps):
+            self._note(index, self._title(index), "not_run", self._schedule.now())
+        for begun in self._background:
+            self._note(begun.index, step_title(begun.step), "not_run", begun.at)
+        if self._pace.failure is not None and not self.result.failed:
+            line = self._case.document.line(("steps",))
+            at_s = self._schedule.now() - self._began
+            self._tell(StepResult(0, "the scenario", "limit", line, "failed", at_s, 0.0, failure=self._pace.failure))
+        for number, always in enumerate(self._always):
+            if not any(step.number == 0 and step.title == always_title(always) for step in self.result.steps):
                 line = self._case.document.line(("always", number))
-                told_at = self._guards.told(one)
-                self._tell(StepResult(0, always_title(one), "always", line, "passed", 0.0, 0.0, told_at))
+                told_at = self._guards.told(always)
+                self._tell(StepResult(0, always_title(always), "always", line, "passed", 0.0, 0.0, told_at))
 
     def _told_by_run(self) -> dict[str, str]:
         simulator = self.simulator
@@ -147,7 +155,7 @@ class Play:
             values[f"port.{name}"] = str(port)
         return values
 
-    def _always(self) -> tuple[Always, ...]:
+    def _filled_always(self) -> tuple[Always, ...]:
         filled = self._case.filled_section("always", self._values) or []
         lines = []
         for number, one in enumerate(filled):
@@ -161,52 +169,22 @@ class Play:
 
     def interrupt(self) -> None:
         """Somebody wants it to end now."""
-        self._stop(Failure("interrupted"))
+        self._pace.stop(Failure("interrupted"))
 
     def _broken(self, always: Always, what: str, seen: tuple[str, ...]) -> None:
-        number = self._case.scenario.always.index(always) if always in self._case.scenario.always else 0
         failure = Failure(what, always_title(always), seen, self._pdus())
-        line = self._case.document.line(("always", number))
+        line = self._case.document.line(("always", self._always.index(always)))
         at_s = self._schedule.now() - self._began
         self._tell(StepResult(0, always_title(always), "always", line, "failed", at_s, 0.0, failure=failure))
-        self._stop(failure)
+        self._pace.stop(failure)
 
     def _time_is_over(self) -> None:
         limit = self._case.scenario.limit * self._patience
-        self._stop(Failure(f"the scenario's limit of {limit:g} s is over", pdus=self._pdus()))
+        self._pace.stop(Failure(f"the scenario's limit of {limit:g} s is over", pdus=self._pdus()))
 
     def _esme_ended(self, what: str) -> None:
         assert self._esme is not None
-        self._stop(Failure(what, "the ESME runs", tuple(list(self._esme.lines)[-10:]), self._pdus()))
-
-    def _stop(self, failure: Failure) -> None:
-        if self._halt is None and not self._over:
-            self._halt = failure
-            self._schedule.call_later(0, self._wake)  # not in the middle of a PDU's handling
-
-    def _wake(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-
-    async def _await(self, deferred: Deferred[T]) -> T:
-        """Wait, unless the scenario is stopped meanwhile. Raises :class:`Halted`."""
-        if self._halt is not None:
-            deferred.addErrback(lambda failure: failure.trap(CancelledError))
-            deferred.cancel()
-            raise Halted
-        self._waiting = deferred
-        try:
-            return await deferred
-        except CancelledError:
-            raise Halted from None
-        finally:
-            self._waiting = None
-
-    async def _sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        passed: Deferred[None] = Deferred()
-        self._schedule.call_later(seconds, lambda: None if passed.called else passed.callback(None))
-        await self._await(passed)
+        self._pace.stop(Failure(what, "the ESME runs", tuple(list(self._esme.lines)[-10:]), self._pdus()))
 
     # The ESME under test
 
@@ -220,13 +198,13 @@ class Play:
         ready = self._esme.settings.ready
         if ready is not None:
             waiting = self._esme.until_ready(self._links, ready.within * self._patience)
-            if not await self._await(waiting):
+            if not await self._pace.wait(waiting):
                 what = f"the ESME was not ready within {ready.within * self._patience:g} s"
                 wanted = (
                     f"a line that matches /{ready.output}/" if ready.output is not None else f"{ready.binds} bind(s)"
                 )
                 wrote = tuple(f"the ESME wrote: {line}" for line in list(self._esme.lines)[-5:])
-                self._stop(Failure(what, wanted, wrote or ("the ESME wrote nothing",), self._pdus()))
+                self._pace.stop(Failure(what, wanted, wrote or ("the ESME wrote nothing",), self._pdus()))
                 raise Halted
 
     def _links(self) -> int:
@@ -239,37 +217,37 @@ class Play:
         began = self._schedule.now()
         try:
             if self._is_left_out(index):
-                self._note(index, self._title(index), "", "left_out", began)
+                self._note(index, self._title(index), "left_out", began)
                 return True
             step = self._case.step(index, {**self._values, "i": "1"})
         except SimulatorError as error:
-            self._note(index, self._title(index), "", "failed", began, failure=Failure(str(error)))
+            self._note(index, self._title(index), "failed", began, failure=Failure(str(error)))
             return False
         title = step_title(step)
         try:
             if step.at is not None:
-                await self._sleep(max(0.0, self._began + step.at - self._schedule.now()))
+                await self._pace.sleep(max(0.0, self._began + step.at - self._schedule.now()))
                 began = self._schedule.now()
             if step.name is not None:
-                self._marks[step.name] = self.journal.count
+                self._lookout.mark(step.name)
             if step.expect is not None or step.never is not None:
                 told = await self._look(index, step, title)
             else:
                 told = await self._act(index, step, title)
         except StepFailed as error:
-            self._note_step(index, step, "failed", began, failure=error.failure)
+            self._note(index, title, "failed", began, failure=error.failure)
             return False
         except SimulatorError as error:
-            self._note_step(index, step, "failed", began, failure=Failure(str(error), pdus=self._pdus()))
+            self._note(index, title, "failed", began, failure=Failure(str(error), pdus=self._pdus()))
             return False
         except Halted:
             if self.result.failed:  # a line of `always` has told it
-                self._note_step(index, step, "not_run", began)
+                self._note(index, title, "not_run", began)
             else:
-                self._note_step(index, step, "failed", began, failure=self._halt)
+                self._note(index, title, "failed", began, failure=self._pace.failure)
             raise
         if not step.background:
-            self._note_step(index, step, "passed", began, told)
+            self._note(index, title, "passed", began, told)
         return True
 
     def _is_left_out(self, index: int) -> bool:
@@ -291,9 +269,8 @@ class Play:
         for number in range(1, step.times + 1):
             if number > 1:
                 if step.every:
-                    await self._sleep(step.every)
-                elif self._halt is not None:
-                    raise Halted
+                    await self._pace.sleep(step.every)
+                self._pace.check()
                 step = self._case.step(index, {**self._values, "i": str(number)})
             saved = await self._do(index, step, title)
         self._values |= actions.take(step.save, saved)
@@ -313,10 +290,10 @@ class Play:
             return actions.begin_outage(simulator, step.outage)
         if step.esme is not None:
             assert self._esme is not None
-            await self._await(self._esme.order(step.esme))
+            await self._pace.wait(self._esme.order(step.esme))
             return {}
         if step.wait is not None:
-            await self._sleep(step.wait)
+            await self._pace.sleep(step.wait)
             return {}
         assert step.run is not None
         return await self._run_command(index, step)
@@ -326,7 +303,7 @@ class Play:
         where = self._case.document.where(("steps", index, "run"))
         within_s = step.run.within * self._patience
         running = run_command(self._reactor, step.run, where, self._schedule, within_s)
-        code, lines = await self._await(running)
+        code, lines = await self._pace.wait(running)
         if code is None or code != step.run.exit:
             what = (
                 f"not over within {within_s:g} s" if code is None else f"exit code {code}, {step.run.exit} was expected"
@@ -341,16 +318,14 @@ class Play:
     # Expectations
 
     async def _look(self, index: int, step: Step, title: str) -> str:
-        if step.expect is not None and step.expect.order is not None:
-            outcome = judge_order(self.journal, step.expect.order, self._after(step.expect.since, "start"))
-        else:
-            watch = self._watch(step, title)
-            if step.background:
-                watch.begin()
-                self._background.append((index, step, self._schedule.now(), watch))
-                return ""
+        outcome = self._lookout.judge_now(step.expect) if step.expect is not None else None
+        if outcome is None:
+            watch = self._lookout.watch(step, title)
             watch.begin()
-            outcome = await self._await(watch.done)
+            if step.background:
+                self._background.append(_Begun(index, step, self._schedule.now(), watch))
+                return ""
+            outcome = await self._pace.wait(watch.done)
         return self._judged(step, outcome)
 
     def _judged(self, step: Step, outcome: Outcome) -> str:
@@ -358,7 +333,7 @@ class Play:
         if not outcome.passed:
             wanted = expected(step.expect) if step.expect is not None else step_title(step)
             if step.expect is not None and step.expect.order is None:
-                wanted += f" within {self._within(step.expect):g} s"
+                wanted += f" within {self._lookout.within(step.expect):g} s"
             raise StepFailed(Failure(outcome.told, wanted, outcome.seen, self._pdus()))
         if outcome.met and step.expect is not None:
             conditions = step.expect.conditions
@@ -367,57 +342,17 @@ class Play:
             self._values |= actions.take(step.save, outcome.met[-1])
         return outcome.told
 
-    def _watch(self, step: Step, title: str) -> Watch:
-        if step.never is not None:
-            return self._never(step.never, title)
-        expect = step.expect
-        assert expect is not None
-        within_s = self._within(expect)
-        place = Place(self.journal, self._schedule, title, self._after(expect.since, "start"))
-        if expect.links is not None:
-            links = expect.links
-
-            def count() -> int:
-                return sum(
-                    links.mode in (None, session.mode)
-                    for account in self.simulator.accounts.values()
-                    if links.account in (None, account.name)
-                    for session in account.sessions
-                )
-
-            return LinksUp(place, links, count, within_s, expect.during)
-        if expect.once is not None:
-            return OnceEach(place, expect.once, within_s, expect.quiet_s)
-        conditions = expect.conditions
-        assert conditions is not None
-        return Counting(place, conditions, expect.least, expect.most, within_s, expect.quiet_s, expect.again)
-
-    def _never(self, never: Never, title: str) -> Watch:
-        place = Place(self.journal, self._schedule, title, self._after(never.since, "now"))
-        assert never.conditions is not None
-        return Counting(place, never.conditions, 0, 0, 0.0, never.during, again=True)
-
-    def _within(self, expect: Expect) -> float:
-        within = self._case.scenario.within if expect.within is None else expect.within
-        return within * self._patience
-
-    def _after(self, since: str | None, default: str) -> int:
-        """The number of the last event that does not count."""
-        mark = default if since is None else since
-        if mark == "start":
-            return 0
-        return self.journal.count if mark == "now" else self._marks[mark]
-
     async def _finish_background(self) -> None:
         """Wait for what was begun in the background."""
         while self._background:
-            index, step, began, watch = self._background[0]
-            outcome = await self._await(watch.done)
+            begun = self._background[0]
+            outcome = await self._pace.wait(begun.watch.done)
             self._background.pop(0)
+            title = step_title(begun.step)
             try:
-                self._note_step(index, step, "passed", began, self._judged(step, outcome))
+                self._note(begun.index, title, "passed", begun.at, self._judged(begun.step, outcome))
             except StepFailed as error:
-                self._note_step(index, step, "failed", began, failure=error.failure)
+                self._note(begun.index, title, "failed", begun.at, failure=error.failure)
 
     # Results
 
@@ -425,30 +360,15 @@ class Play:
         raw = self._case.filled["steps"][index]
         return str(raw["name"]) if "name" in raw else step_title(self._case.scenario.steps[index])
 
-    def _note_step(
-        self, index: int, step: Step, status: Status, began: float, told: str = "", failure: Failure | None = None
-    ) -> None:
-        if index < 0:
-            index = next(number for number, one, _, _ in self._background if one is step)
-        self._note(index, step_title(step), told, status, began, step.verb, failure)
-
     def _note(
-        self,
-        index: int,
-        title: str,
-        told: str,
-        status: Status,
-        began: float,
-        verb: str = "",
-        failure: Failure | None = None,
+        self, index: int, title: str, status: Status, began: float, told: str = "", failure: Failure | None = None
     ) -> None:
-        path = ("steps", index) if index >= 0 else ("limit",)
         self._tell(
             StepResult(
                 number=index + 1,
                 title=title,
-                verb=verb or (self._case.scenario.steps[index].verb if index >= 0 else "limit"),
-                line=self._case.document.line(path),
+                verb=self._case.scenario.steps[index].verb,
+                line=self._case.document.line(("steps", index)),
                 status=status,
                 at_s=began - self._began,
                 seconds=self._schedule.now() - began,

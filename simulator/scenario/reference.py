@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from simulator.scenario import conditions, model
 from simulator.scenario import expectations as expected
-from simulator.scenario import model
 from simulator.scenario.values import NumberIs, TextIs
 from simulator.values import Delay
 
@@ -33,17 +33,17 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`run`", model.RunAction),
     ("`expect`", expected.Expect),
     ("`never`", expected.Never),
-    ("`bind`", expected.BindIs),
-    ("`bind_refused`", expected.BindRefusedIs),
-    ("`unbound`", expected.UnboundIs),
-    ("`submit_sm`", expected.SubmitIs),
-    ("`submit_sm.tlvs[]`", expected.TlvIs),
-    ("`text`", expected.TextAt),
-    ("`mo_answer`", expected.MoAnswerIs),
-    ("`receipt`", expected.ReceiptIs),
-    ("`charge`", expected.ChargeIs),
-    ("`pdu`", expected.PduIs),
-    ("`output`", expected.OutputIs),
+    ("`bind`", conditions.BindIs),
+    ("`bind_refused`", conditions.BindRefusedIs),
+    ("`unbound`", conditions.UnboundIs),
+    ("`submit_sm`", conditions.SubmitIs),
+    ("`submit_sm.tlvs[]`", conditions.TlvIs),
+    ("`text`", conditions.TextAt),
+    ("`mo_answer`", conditions.MoAnswerIs),
+    ("`receipt`", conditions.ReceiptIs),
+    ("`charge`", conditions.ChargeIs),
+    ("`pdu`", conditions.PduIs),
+    ("`output`", conditions.OutputIs),
     ("`links`", expected.Links),
     ("`once`", expected.Once),
     ("`order`", expected.Order),

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
+from simulator.scenario.conditions import Conditions
 from simulator.scenario.events import Event, Submitted
-from simulator.scenario.expectations import Conditions, InBooks, Links, Once, Order
+from simulator.scenario.expectations import InBooks, Links, Once, Order
 from simulator.scenario.journal import Journal
 from simulator.schedule import Schedule
 

@@ -244,3 +244,19 @@ def test_the_seed_repeats_what_is_drawn() -> None:
     first = seen()
     assert len(set(first)) == 2
     assert seen() == first
+
+
+def test_since_a_step_that_was_left_out() -> None:
+    steps = """
+  - name: maybe
+    when: ""
+    wait: 0
+  - expect: {bind: {}, since: maybe}
+"""
+    assert "the step 'maybe' was left out" in failure(played(steps, ScenarioRig.bound))
+
+
+def test_pdus_are_seen_though_the_settings_keep_none() -> None:
+    head = "simulator: {control: {pdu_entries: 0}, record: {memory_entries: 0}, accounts: {acc: {port: 2775}}}"
+    steps = "  - expect: {pdu: {command: bind_transceiver}}\n  - expect: {bind: {}}\n"
+    assert played(steps, ScenarioRig.bound, head).passed
