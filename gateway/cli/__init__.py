@@ -48,6 +48,7 @@ _COMMANDS = (
     "preview",
     "reconcile",
     "report",
+    "retention",
     "run",
     "source",
     "templates",

@@ -65,7 +65,9 @@ class Progress:
 def advance_txn(conn: Connection, step: Step, rules: RetentionSettings, now: datetime) -> Progress:
     """Do one page of a step. ``finished_at`` of what is returned says whether the pass has ended with it."""
     before = step.before(rules, now)
-    row = conn.execute(sa.select(retention_step).where(retention_step.c.step == step.name)).one_or_none()
+    # Locked: a run by hand may go on beside the daemon's.
+    query = sa.select(retention_step).where(retention_step.c.step == step.name).with_for_update()
+    row = conn.execute(query).one_or_none()
     fresh = row is None or row.finished_at is not None
     begin = _position(row.begin_at) if row is not None else ()
     at, left = (begin, None) if row is None or fresh else _under_way(row.position, begin)
@@ -105,7 +107,7 @@ def preview_txn(
         begin = _position(row.begin_at) if row is not None else ()
         position = begin if row is None or row.finished_at is not None else _under_way(row.position, begin)[0]
     page = step.find(conn, position, before, rules.rows)
-    return len(page.due), page.position
+    return sum(not isinstance(row, str) for row in page.due), page.position  # a text names a table
 
 
 def progress_txn(conn: Connection) -> dict[str, Progress]:
