@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import secrets
 import time
@@ -57,6 +58,18 @@ def use_steady_time(reactor: Any) -> None:
     reactor.seconds = time.monotonic
 
 
+def settle_memory() -> None:
+    """Tell the garbage collector that what is here after the start stays, and to look less often at what comes and goes.
+
+    Messages, PDUs and receipts are freed when nobody holds them any more; the collector is there for cycles, of which traffic
+    makes hardly any. With its usual threshold of 700 it took a sixth of the reactor's time under load, most of it to look again
+    at the 100,000 objects of modules and settings.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 class _Daemon:
     """Joins a gateway's life to the reactor's."""
 
@@ -66,7 +79,7 @@ class _Daemon:
 
     def start(self) -> None:
         started = Deferred.fromCoroutine(self._gateway.start(self._give_up))
-        started.addErrback(self._failed)
+        started.addCallbacks(lambda _: settle_memory(), self._failed)
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._gateway.stop()).addErrback(self._failed)

@@ -50,8 +50,9 @@ class EsmeSettings:
     inactivity_timeout_s: float | None = None
     reconnect_min_s: float = 1.0
     reconnect_max_s: float = 60.0
-    #: Requests of the SMSC that may wait for our answer; past them it is told ESME_RTHROTTLED.
-    incoming_window: int = 1000
+    #: Requests of the SMSC that may wait for our answer, which comes after their commit; past them it is told
+    #: ESME_RTHROTTLED, and tries again much later. So it is far above what comes in one commit's time; bounds memory.
+    incoming_window: int = 10_000
     #: The operator opens the connection: the endpoint waits for it, and there is no time limit on that.
     peer_connects: bool = False
     #: Bind only after an outbind with these. None: bind as soon as the connection is there.

@@ -130,13 +130,14 @@ def test_c15_a_flood_of_answers_to_nothing_is_told_once_and_the_link_stays() -> 
 def test_c15_a_flood_of_requests_is_answered_one_by_one_and_throttled_past_the_window() -> None:
     scene, client, peer = bound_to_a_raw_peer()
     scene.esme.answer_requests = False
-    peer.transport.write(b"".join(encode(DELIVER._replace(sequence_number=number)) for number in range(1, 5001)))
-    peer.transport.write(encode(EnquireLink(6000)))
+    window = scene.settings.incoming_window
+    peer.transport.write(b"".join(encode(DELIVER._replace(sequence_number=number)) for number in range(1, window + 4001)))
+    peer.transport.write(encode(EnquireLink(window + 6000)))
     scene.network.pump()
     answers = peer.pdus()
     refused = [answer for answer in answers if isinstance(answer, DeliverSmResp)]
-    assert len(scene.esme.requests) == scene.settings.incoming_window
-    assert len(refused) == 5000 - scene.settings.incoming_window
+    assert len(scene.esme.requests) == window
+    assert len(refused) == 4000
     assert {answer.command_status for answer in refused} == {0x58}
-    assert any(answer.sequence_number == 6000 for answer in answers), "the link is alive"
+    assert any(answer.sequence_number == window + 6000 for answer in answers), "the link is alive"
     assert client.bound
