@@ -143,7 +143,7 @@ def smsc_config(port: int, control_port: int) -> dict[str, Any]:
         "log": {"level": "warning"},
         "inbox": {"parts_per_handset": 1, "parts": 1000},
         "messages": {"kept": 1000},
-        "sessions": {"deliver_window": 500},  # receipts at the pace of the submits, whatever the batches
+        "sessions": {"deliver_window": 2000},  # receipts at the pace of the submits, whatever the batches
         "accounts": {
             "bench": {
                 "port": port,
