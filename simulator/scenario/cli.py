@@ -183,16 +183,17 @@ def _run(cases: Sequence[Any], patience: float, junit: Path | None, as_json: boo
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(play_all()).addBoth(over))
     reactor.run()
 
+    error = broken[0].value if broken else None
     if junit is not None:
-        write(junit, results)
+        wrong = [(cases[len(results)].name, [error])] if isinstance(error, SimulatorError) else []
+        write(junit, results, wrong)
     if as_json:
         click.echo(json.dumps(report.as_json(results), ensure_ascii=False))
     elif len(results) > 1:
         click.echo(report.summary_line(results))
+    if isinstance(error, SimulatorError) and not isinstance(error, ConfigFaults):
+        raise ConfigFaults([error]) from error
     if broken:
-        error = broken[0].value
-        if isinstance(error, SimulatorError) and not isinstance(error, ConfigFaults):
-            raise ConfigFaults([error]) from error
         broken[0].raiseException()
     if interrupted:
         sys.exit(_EXIT_INTERRUPTED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -91,9 +92,22 @@ def test_several_files_are_played_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_an_esme_that_is_not_there(tmp_path: Path) -> None:
-    done = scenario(tmp_path, "esme: {command: no-such-program}\nsteps:\n  - wait: 1s\n")
+    report = tmp_path / "junit.xml"
+    text = "esme: {command: no-such-program}\nsteps:\n  - wait: 1s\n"
+    done = scenario(tmp_path, text, "--junit", str(report))
     assert done.returncode == 2
     assert "one.yaml:1 esme.command: there is no program 'no-such-program'" in done.stderr
+    assert "no-such-program" in (ET.parse(report).getroot().findtext("testsuite/testcase/error") or "")
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = scenario(tmp_path, "steps:\n  - wait: 1s\n", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert "choose another port with --port" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_esme_that_dies_fails_at_once_with_its_last_words(tmp_path: Path) -> None:
