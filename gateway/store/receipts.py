@@ -7,13 +7,15 @@ A receipt looks for its part in this order, and the first that answers wins:
 2. among messages in doubt to the same handset (invariant 3): by user_message_reference, or by destination and time;
 3. else it waits (:mod:`gateway.store.waiting`): its submit_sm_resp may be on the way (invariant 5).
 
-The second way is a guess, so it is narrow: nothing to that handset may be under way, and the message must be unknown.
+The second way is a guess, so it is narrow: nothing to that handset may be under way, and the message must be unknown. By time
+alone nobody can say which of several parts a receipt speaks of. So these wait until there is one for every part in doubt:
+then all of them were taken, whichever is whose. With fewer, the part that the SMSC never took might be called delivered.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -232,8 +234,11 @@ def _match_doubt(
     batch.load(number for numbers in candidates.values() for number, _ in numbers)
     settled: list[int] = []
     left: list[IncomingReceipt] = []
+    told = _told_by_time(batch, candidates, receipts)
     for receipt in receipts:
-        part = _doubtful_part(batch, candidates.get((receipt.route, receipt.destination_addr), []), receipt)
+        handset = receipt.route, receipt.destination_addr
+        sure = receipt.user_message_reference is not None or handset in told
+        part = _doubtful_part(batch, candidates.get(handset, []), receipt) if sure else None
         if part is None:
             left.append(receipt)
             continue
@@ -244,6 +249,34 @@ def _match_doubt(
         batch.apply_receipt(part, receipt)
         settled.append(part.message_id)
     return settled, left
+
+
+def _told_by_time(
+    batch: MessageBatch,
+    candidates: Mapping[tuple[str, str], Sequence[tuple[int, datetime]]],
+    receipts: Sequence[IncomingReceipt],
+) -> set[tuple[str, str]]:
+    """The handsets of which there are as many receipts without a reference as parts in doubt."""
+    ids: dict[tuple[str, str], set[str]] = {}
+    for receipt in receipts:
+        handset = receipt.route, receipt.destination_addr
+        since = [created_at for _, created_at in candidates.get(handset, ())]
+        if receipt.user_message_reference is None and since and not _too_early(receipt, min(since)):
+            ids.setdefault(handset, set()).add(receipt.smsc_message_id)
+    return {
+        handset
+        for handset, told in ids.items()
+        if len(told) >= sum(_open_parts(batch, number) for number, _ in candidates[handset])
+    }
+
+
+def _open_parts(batch: MessageBatch, number: int) -> int:
+    taken = [part for part in batch.parts[number].values() if part.state in PART_FINAL or part.state in TAKEN]
+    return batch.messages[number].total - len(taken)
+
+
+def _too_early(receipt: IncomingReceipt, created_at: datetime) -> bool:
+    return receipt.done_at is not None and receipt.done_at < created_at - CLOCK_TOLERANCE
 
 
 def _unknown_to(conn: Connection, addresses: Collection[str]) -> dict[tuple[str, str], list[tuple[int, datetime]]]:
@@ -283,8 +316,7 @@ def _doubtful_part(
             reference = receipt.user_message_reference
             if reference is not None and reference != user_message_reference(number, part_number):
                 continue
-            too_early = receipt.done_at is not None and receipt.done_at < created_at - CLOCK_TOLERANCE
-            if reference is None and too_early:
+            if reference is None and _too_early(receipt, created_at):
                 continue
             return part or PartRow(number, part_number, PartState.UNKNOWN, None, "", receipt.bind)
     return None

@@ -181,15 +181,35 @@ def test_no_guess_while_another_message_to_the_handset_is_under_way(box: Outbox)
     assert (box.state(doubtful), box.state(going), box.waiting()) == ("unknown", "delivered", [])
 
 
-def test_receipts_settle_the_parts_of_a_doubtful_message_one_each(box: Outbox) -> None:
+def test_receipts_by_time_settle_a_doubtful_message_when_there_is_one_for_each_part(box: Outbox) -> None:
+    """With fewer nobody can say which part the SMSC has: the other one would be called delivered, or leave twice."""
     (number,) = box.sent("1", parts=2)
     box.lapse()
-    box.receive(receipt("Z1"))
-    assert (box.state(number), box.parts(number)) == ("unknown", {1: "delivered"})
-    box.receive(receipt("Z1"))
-    assert box.parts(number) == {1: "delivered"}, "a doubled receipt settles nothing else"
     box.receive(receipt("Z2"))
-    assert box.state(number) == "delivered"
+    box.receive(receipt("Z2"))
+    box.rematch()
+    assert (box.state(number), box.parts(number), len(box.waiting())) == ("unknown", {}, 1)
+    box.receive(receipt("Z1"))
+    assert box.rematch().in_doubt == (number, number)
+    assert (box.state(number), box.waiting()) == ("delivered", [])
+
+
+def test_a_receipt_by_time_does_not_choose_between_two_messages_in_doubt(box: Outbox) -> None:
+    older, newer = in_doubt(box, "1", "2")
+    box.receive(receipt("Z2"))
+    assert (box.state(older), box.state(newer), len(box.waiting())) == ("unknown", "unknown", 1)
+    box.receive(receipt("Z1"), receipt("Z3", done_at=NOW - timedelta(hours=1)))
+    assert (box.state(older), box.state(newer)) == ("unknown", "unknown"), "one of them is of another day"
+    box.rematch()
+    assert (box.state(older), box.state(newer)) == ("delivered", "delivered")
+
+
+def test_one_of_two_parts_in_doubt_is_settled_by_its_one_receipt(box: Outbox) -> None:
+    (number,) = box.sent("1", parts=2)
+    box.record(outcome(number, ACCEPTED))
+    box.record(outcome(number, UNKNOWN, part=2, reason="no_answer"))
+    box.receive(receipt("Z2"))
+    assert (box.state(number), box.parts(number)) == ("accepted", {1: "accepted", 2: "delivered"})
 
 
 def test_intermediate_receipt_ends_the_doubt(box: Outbox) -> None:
