@@ -12,6 +12,7 @@ import click
 
 from simulator import show
 from simulator.behaviours.faults import FaultKind
+from simulator.capture_cli import capture
 from simulator.cli_common import (
     EXIT_BAD_CONFIGURATION,
     EXIT_REFUSED,
@@ -54,6 +55,7 @@ def cli() -> None:
     """An SMSC on your own machine: accounts, receipts, handsets, faults on demand."""
 
 
+cli.add_command(capture)
 cli.add_command(load)
 cli.add_command(mo)
 cli.add_command(presets)
@@ -68,6 +70,9 @@ cli.add_command(scenario)
 @click.option("--control-port", type=click.IntRange(0, 65535), help="port of the HTTP control interface")
 @click.option("--page-port", type=click.IntRange(0, 65535), help="the page on a port of its own, too")
 @click.option("--record", type=FILE, help="file for the record of everything that passed, JSON lines")
+@click.option("--capture", "pcap", type=FILE, help="every PDU into this file, for Wireshark")
+@click.option("--capture-log", type=FILE, help="every PDU into this file, decoded, one a line")
+@click.option("--capture-full", is_flag=True, help="captures show telephone numbers and passwords as they are")
 @click.option("--seed", type=int, help="of all randomness")
 @click.option("--json", "as_json", is_flag=True, help="announce readiness as one JSON object")
 def run(
@@ -77,6 +82,9 @@ def run(
     control_port: int | None,
     page_port: int | None,
     record: Path | None,
+    pcap: Path | None,
+    capture_log: Path | None,
+    capture_full: bool,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -85,6 +93,9 @@ def run(
         raise click.UsageError("--preset stands in place of a file; in a file, write 'preset:' into an account")
     loaded = load_settings(config) if preset is None else parse_settings({"accounts": {preset: {"preset": preset}}})
     settings = _overridden(loaded, port, {"port": control_port, "page_port": page_port}, record, seed)
+    captured = {"pcap": pcap, "log": capture_log, "full": capture_full or None}
+    given = {name: value for name, value in captured.items() if value is not None}
+    settings = settings.model_copy(update={"capture": settings.capture.model_copy(update=given)})
     from twisted.internet import reactor as installed  # the composition root: only a command that runs installs one
 
     from simulator import log

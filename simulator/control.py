@@ -31,8 +31,8 @@ from simulator.control_http import Content, NotFound
 from simulator.control_live import LiveFeed
 from simulator.control_metrics import Metrics
 from simulator.control_page import INDEX, page_file
-from simulator.control_requests import BalanceBody, FaultBody, MoBody, fault_kinds, parse_body
-from simulator.errors import RequestError
+from simulator.control_requests import BalanceBody, CaptureBody, FaultBody, MoBody, fault_kinds, parse_body
+from simulator.errors import RequestError, SimulatorError
 from simulator.mo import Mo
 from simulator.openapi import DESCRIPTION
 from simulator.pdu_ring import PduEntry
@@ -250,6 +250,25 @@ class Control(Resource):
                 f"/pdus/{n}", "this PDU is not in memory", "GET /pdus tells which are: first_in_memory, count"
             )
         return control_pdus.detail(entry, self._simulator.alphabet)
+
+    def _captures(self, request: Request) -> Answer:
+        return {"captures": [one.as_dict() for one in self._simulator.world.captures.running.values()]}
+
+    def _start_capture(self, values: Any) -> Answer:
+        body: CaptureBody = parse_body(CaptureBody, values)
+        if body.account is not None:
+            self._simulator.account(body.account)
+        settings = body.settings()
+        for path in (settings.pcap, settings.log):
+            if path is not None and path.exists():
+                raise RequestError("capture", f"{path} is there already", "Name a new file, or remove this one")
+        try:
+            return self._simulator.world.captures.start(settings, body.account).as_dict()
+        except SimulatorError as error:
+            raise RequestError(error.where, error.what, error.remedy) from error
+
+    def _stop_capture(self, request: Request, id: str) -> Answer:
+        return self._simulator.world.captures.stop(http.parse_number(id, "capture")).as_dict()
 
     def _record(self, request: Request) -> Answer:
         record = self._simulator.world.record

@@ -11,6 +11,7 @@ from simulator.behaviours.faults import ActiveFault, FaultKind
 from simulator.errors import RequestError
 from simulator.mo import MoRequest
 from simulator.phones import international
+from simulator.settings import CaptureSettings
 from simulator.values import Settings, Status
 
 
@@ -86,6 +87,28 @@ class FaultBody(Settings):
     def active(self, now: float) -> ActiveFault:
         until = None if self.seconds is None else now + self.seconds
         return ActiveFault(self.fault, until, self.count, self.status, self.by_s)
+
+
+class CaptureBody(CaptureSettings):
+    """POST /capture."""
+
+    account: str | None = Field(None, description="default: all")
+
+    @model_validator(mode="after")
+    def _named(self) -> CaptureBody:
+        if not self.wanted:
+            raise ValueError("name a pcap, a log, or both")
+        if any("\0" in str(path) for path in (self.pcap, self.log)):
+            raise ValueError("a file's name cannot hold a NUL")
+        return self
+
+    def settings(self) -> CaptureSettings:
+        """Without the account; files by their full path, whoever looks at them later."""
+        values = self.model_dump(exclude={"account"})
+        for name in ("pcap", "log"):
+            if values[name] is not None:
+                values[name] = values[name].absolute()
+        return CaptureSettings(**values)
 
 
 class BalanceBody(Settings):

@@ -253,7 +253,7 @@ _SCHEMAS: dict[str, Json] = {
             "exclusiveMinimum": 0,
             "maximum": 3600,
             "default": 1,
-            "description": "of delay-answers",
+            "description": "of delay-answers, hold-answers, slow-reader",
         },
     ),
     "FaultOrdered": _object(
@@ -289,6 +289,26 @@ _SCHEMAS: dict[str, Json] = {
     ),
     "PduField": _object(name=_TEXT, value={"type": ["string", "integer"]}, meaning=_TEXT),
     "PduTlv": _object(tag=_COUNT, name=_TEXT, hex=_HEX, value=_of(_TEXT, "as its row says; empty: octets only")),
+    "Capture": _object(
+        "PDUs that go into files",
+        id=_COUNT,
+        account=_of(_or_null(_TEXT), "null: all accounts"),
+        pcap=_or_null(_TEXT),
+        log=_or_null(_TEXT),
+        full=_of(_FLAG, "telephone numbers and passwords as they are"),
+        pdus=_of(_COUNT, "written so far"),
+        failed=_of(_TEXT, "why it ended by itself; empty: it did not"),
+    ),
+    "CaptureRequest": _object(
+        "Files of the simulator's own machine that are not there yet; a relative path begins where the simulator was started",
+        ("account", "pcap", "log", "full", "rotate_octets", "keep"),
+        account=_of(_or_null(_TEXT), "default: all"),
+        pcap=_of(_or_null(_TEXT), "for Wireshark"),
+        log=_of(_or_null(_TEXT), "one decoded PDU a line"),
+        full={"type": "boolean", "default": False, "description": "telephone numbers and passwords as they are"},
+        rotate_octets={"type": "integer", "minimum": 10_000, "default": 100_000_000},
+        keep={"type": "integer", "minimum": 1, "maximum": 1000, "default": 3, "description": "older files that stay"},
+    ),
     "RecordEntry": {
         "type": "object",
         "description": "docs/simulator.md, 'The record', lists the members of each event",
@@ -325,7 +345,7 @@ def _parameter(name: str, where: str, says: str, schema: Json = _TEXT) -> Json:
 
 _IN_PATH = {
     "number": _parameter("number", "path", "a handset's number; 0905123456 is 84905123456"),
-    "id": _parameter("id", "path", "as POST /mo gave it", _COUNT),
+    "id": _parameter("id", "path", "as POST /mo or POST /capture gave it", _COUNT),
     "account": _parameter("account", "path", "an account's name; for faults 'all' is every one"),
     "fault": _parameter("fault", "path", "as GET /faults lists it"),
     "n": _parameter("n", "path", "as GET /pdus gives it", _COUNT),
@@ -434,6 +454,13 @@ _PATHS: Json = {
         )
     },
     "/pdus/{n}": {"get": _operation("pdu", "One PDU: fields, TLVs, octets", _ref("PduDetail"), path="n")},
+    "/capture": {
+        "get": _operation("captures", "Captures that run", _object(captures=_list(_ref("Capture")))),
+        "post": _operation("startCapture", "PDUs into files from now on", _ref("Capture"), body="CaptureRequest"),
+    },
+    "/capture/{id}": {
+        "delete": _operation("stopCapture", "End a capture; its files are complete", _ref("Capture"), path="id")
+    },
     "/record": {
         "get": _operation(
             "record",

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sized
+from typing import NamedTuple, Protocol
 
 from gateway.smpp.constants import HEADER_OCTETS
+from gateway.smpp.trace import Address
 from simulator.schedule import Schedule
 
+_NOWHERE = Address("0.0.0.0", 0)
 _LENGTH_OCTETS = 4
 _length = struct.Struct(">I").unpack_from
 _new = tuple.__new__  # a named tuple without its own __new__, which costs as much again
@@ -23,10 +25,13 @@ _new = tuple.__new__  # a named tuple without its own __new__, which costs as mu
 class Wire:
     """One connection and what is known of it so far; its entries see what its bind told later."""
 
-    __slots__ = ("account", "mode", "peer", "received", "sent", "since", "system_id")
+    __slots__ = ("account", "held", "mode", "number", "ours", "peer", "received", "sent", "since", "system_id")
 
-    def __init__(self, peer: str, since: float = 0.0) -> None:
+    def __init__(self, peer: str, since: float = 0.0, number: int = 0) -> None:
         self.peer = peer
+        self.number = number  # of the connection, 1, 2, 3 … since the start
+        self.ours: Callable[[], Address] = lambda: _NOWHERE  # this end's address
+        self.held: list[tuple[float, bool, bytes, bool]] = []  # for captures of the account that it will bind to
         self.since = since  # the schedule's time of its beginning
         self.account = ""
         self.system_id = ""
@@ -141,12 +146,29 @@ class _Stream:
         self.in_step = True
 
 
-class WireTap:
-    """A tap of :class:`gateway.smpp.protocol.SmppProtocol` that hands both streams of octets to the ring, whole PDUs at a time."""
+class Listener(Protocol):
+    """Who else is told of what crosses the wire: captures."""
 
-    def __init__(self, ring: PduRing, peer: str, max_pdu_octets: int) -> None:
-        self.wire = Wire(peer, ring.now())
+    @property
+    def running(self) -> Sized: ...
+
+    def note(self, wire: Wire, sent: bool, octets: bytes, framed: bool) -> None: ...
+
+
+class WireTap:
+    """A tap of :class:`gateway.smpp.protocol.SmppProtocol` that hands both streams of octets to the ring, whole PDUs at a time.
+
+    Args:
+        captures: told, too, while any runs.
+        number: of the connection.
+    """
+
+    def __init__(
+        self, ring: PduRing, peer: str, max_pdu_octets: int, captures: Listener | None = None, number: int = 0
+    ) -> None:
+        self.wire = Wire(peer, ring.now(), number)
         self._ring = ring
+        self._captures = captures
         self._max_pdu_octets = max_pdu_octets
         self._sent = _Stream()
         self._received = _Stream()
@@ -181,9 +203,15 @@ class WireTap:
                 wire.sent += count
             else:
                 wire.received += count
-            self._ring.add(wire, sent, data if position == size else data[:position], count)
+            self._note(sent, data if position == size else data[:position], count, True)
         if position < size:
             if stream.in_step:
                 stream.rest += data[position:]
             else:
-                self._ring.add(self.wire, sent, data[position:], 1, framed=False)
+                self._note(sent, data[position:], 1, False)
+
+    def _note(self, sent: bool, octets: bytes, count: int, framed: bool) -> None:
+        if self._ring.keeps:
+            self._ring.add(self.wire, sent, octets, count, framed)
+        if self._captures is not None and self._captures.running:
+            self._captures.note(self.wire, sent, octets, framed)

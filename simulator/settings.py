@@ -78,6 +78,25 @@ class SessionSettings(Settings):
     max_pdu_octets: int = Field(65_536, ge=256, le=16_777_216)
 
 
+class CaptureSettings(Settings):
+    """PDUs into files, from the start to the end: a pcap for Wireshark, a log for people."""
+
+    pcap: Path | None = Field(None, description="capture that Wireshark opens; an existing file is replaced")
+    log: Path | None = Field(None, description="one decoded PDU a line; an existing file is replaced")
+    full: bool = Field(
+        False, description="telephone numbers and passwords as they are, in place of 84905***456 and ***"
+    )
+    rotate_octets: int = Field(
+        100_000_000, ge=10_000, description="a larger file becomes FILE.1, and a new one is begun"
+    )
+    keep: int = Field(3, ge=1, le=1000, description="older files that stay: FILE.1 is the newest of them")
+
+    @property
+    def wanted(self) -> bool:
+        """It names a file."""
+        return self.pcap is not None or self.log is not None
+
+
 class MessageSettings(Settings):
     """What query_sm, cancel_sm and replace_sm can ask for."""
 
@@ -337,6 +356,7 @@ class AccountSettings(Settings):
         default_factory=dict, description="name: numbers; destinations of submit_multi"
     )
     tls: TlsSettings | None = Field(None, description="none: plain TCP; `{}`: TLS with a certificate of its own")
+    capture: CaptureSettings = Field(default_factory=CaptureSettings, description="of this account")
     mo: MoSettings = Field(default_factory=MoSettings)
     charging: ChargingSettings | None = Field(None, description="none: replies are ordinary messages")
 
@@ -359,6 +379,7 @@ class SimulatorSettings(Settings):
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     sessions: SessionSettings = Field(default_factory=SessionSettings)
     messages: MessageSettings = Field(default_factory=MessageSettings)
+    capture: CaptureSettings = Field(default_factory=CaptureSettings, description="of all accounts")
     accounts: dict[str, AccountSettings] = Field(
         default_factory=lambda: {"any": AccountSettings()},
         min_length=1,

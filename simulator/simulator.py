@@ -14,6 +14,7 @@ from gateway.smpp.connection import SessionSettings
 from gateway.smpp.server import SmscFactory, SmscSettings
 from gateway.smpp.text import DefaultAlphabet
 from simulator.account import Account
+from simulator.capture import Captures
 from simulator.control import control_site
 from simulator.errors import RequestError, SimulatorError
 from simulator.inbox import Inbox
@@ -80,6 +81,7 @@ class Simulator:
             Record(settings.record, schedule),
             Inbox(settings.inbox),
             PduRing(schedule, settings.control.pdu_entries, _PDU_OCTETS),
+            Captures(schedule),
         )
         self.accounts = {name: Account(name, account, self.world) for name, account in settings.accounts.items()}
         self.ports: dict[str, int] = {}  # account: the port it listens on
@@ -98,6 +100,7 @@ class Simulator:
         """Listen on every port. Raises :class:`SimulatorError` naming the one that is taken; then nothing is left open."""
         self.world.record.open()
         try:
+            self._start_captures()
             for accounts in self._by_port():
                 self._listen_smpp(accounts)
             self._listen_control()
@@ -113,9 +116,17 @@ class Simulator:
         for factory in self._factories:
             for session in list(factory.sessions):
                 session.abort()
+        self.world.captures.close()
         self.world.record.close()
         self.world.schedule.stop()
         return DeferredList(closing, consumeErrors=True)
+
+    def _start_captures(self) -> None:
+        self.world.captures.alphabet = self.alphabet
+        of_accounts = [(name, account.capture) for name, account in self.settings.accounts.items()]
+        for name, wanted in [(None, self.settings.capture), *of_accounts]:
+            if wanted.wanted:
+                self.world.captures.start(wanted, name)
 
     def _by_port(self) -> list[list[Account]]:
         groups: dict[int | str, list[Account]] = {}
@@ -140,7 +151,9 @@ class Simulator:
                 max_pdu_octets=limits.max_pdu_octets,
             ),
         )
-        factory = TappedFactory(self._reactor, Smsc(accounts, self.world.record), settings, self.world.pdus)
+        factory = TappedFactory(
+            self._reactor, Smsc(accounts, self.world.record), settings, self.world.pdus, self.world.captures
+        )
         self._factories.append(factory)
         names = ", ".join(account.name for account in accounts)
         first = accounts[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,7 +12,9 @@ from gateway.smpp.constants import CommandStatus, status_name
 from gateway.smpp.pdu import Pdu
 from gateway.smpp.ports import ReactorTime
 from gateway.smpp.server import BindPdu, SmscFactory, SmscSession, SmscSettings
+from gateway.smpp.trace import Address
 from simulator.account import Account
+from simulator.capture import Captures
 from simulator.link import Link
 from simulator.mailbox import Outgoing
 from simulator.pdu_ring import PduRing, WireTap
@@ -77,15 +80,27 @@ class Smsc:
 
 
 class TappedFactory(SmscFactory):
-    """Every connection's octets also go to the ring of PDUs."""
+    """Every connection's octets also go to the ring of PDUs and to captures."""
 
-    def __init__(self, clock: ReactorTime, handler: Smsc, settings: SmscSettings, pdus: PduRing) -> None:
+    def __init__(
+        self, clock: ReactorTime, handler: Smsc, settings: SmscSettings, pdus: PduRing, captures: Captures
+    ) -> None:
         super().__init__(clock, handler, settings)
         self._pdus = pdus
+        self._captures = captures
 
     def make_session(self, addr: Any, outgoing: bool) -> SmscSession:
         """As its base; with a tap."""
         session = super().make_session(addr, outgoing)
-        if self._pdus.keeps:
-            session.protocol.tap = WireTap(self._pdus, session.peer, self.settings.session.max_pdu_octets)
+        if self._pdus.keeps or self._captures.running:
+            most = self.settings.session.max_pdu_octets
+            tap = WireTap(self._pdus, session.peer, most, self._captures, self._captures.next_connection())
+            tap.wire.ours = partial(_own_address, session)
+            session.protocol.tap = tap
         return session
+
+
+def _own_address(session: SmscSession) -> Address:
+    transport: Any = session.protocol.transport
+    here = transport.getHost()
+    return Address(getattr(here, "host", "0.0.0.0"), getattr(here, "port", 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from simulator.capture import Captures
 from simulator.inbox import Inbox
 from simulator.pdu_ring import PduRing
 from simulator.record import Record
@@ -20,6 +21,7 @@ class World:
     record: Record
     inbox: Inbox
     pdus: PduRing
+    captures: Captures
 
     def rng(self, account: str, concern: str) -> random.Random:
         """A generator of its own for each concern of each account: what one draws does not shift another's."""

@@ -96,13 +96,13 @@ def test_the_described_bodies_are_the_ones_that_are_taken(model: Any, name: str)
     assert set(schema["required"]) == {key for key, field in fields.items() if field.is_required()}
 
 
-def test_every_answer_is_as_described(rig: Rig, client: Client) -> None:
+def test_every_answer_is_as_described(rig: Rig, client: Client, tmp_path: Path) -> None:
     busy(rig, client)
     status = check(client, "GET", "/status", "/status")
     assert status["accounts"][0]["faults"][0]["status"] == "ESME_RINVDSTADR"
     rig.bound()
     (bind,) = check(client, "GET", "/status", "/status")["accounts"][0]["binds"]
-    assert (bind["mode"], bind["delivers_window"], bind["state"]) == ("transceiver", 100, "bound")
+    assert (bind["mode"], bind["delivers_window"], bind["state"]) == ("transceiver", 500, "bound")
     assert bind["pdus_received"] >= 1
     check(client, "GET", "/history", "/history")
     check(client, "GET", "/openapi.json", "/openapi.json")
@@ -124,6 +124,9 @@ def test_every_answer_is_as_described(rig: Rig, client: Client) -> None:
     pdus = check(client, "GET", "/pdus", "/pdus?limit=5000")["pdus"]
     for pdu in pdus:
         check(client, "GET", "/pdus/{n}", f"/pdus/{pdu['n']}")
+    check(client, "POST", "/capture", "/capture", {"pcap": str(tmp_path / "a.pcap"), "account": "acc"})
+    assert len(check(client, "GET", "/capture", "/capture")["captures"]) == 1
+    check(client, "DELETE", "/capture/{id}", "/capture/1")
     check(client, "GET", "/record", "/record")
     check(client, "POST", "/record/flush", "/record/flush", {})
     books = check(client, "GET", "/charging", "/charging")["accounts"]["acc"]
