@@ -188,6 +188,8 @@ class NodeLease:
         newcomers = set(result.others) - self._known
         self._known = set(result.others)
         introduced = not self.sharing and self._introduce(result.others, after_lapse=lapsed)
+        if introduced:
+            log.info("licence_shared", node=self._name, live_nodes=result.live_nodes)
         live = (max(1, result.live_nodes), result.rank)
         if live != (self.live_nodes, self.rank):
             self.live_nodes, self.rank = live
