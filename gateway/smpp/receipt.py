@@ -7,6 +7,7 @@ looks for ``name:value`` pairs wherever they stand, and keeps what it does not k
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -120,6 +121,60 @@ def parse_receipt(
         utc_offset_hours: the time zone of the dates in the text.
     """
     zone = _zone(utc_offset_hours)
+    return _usual_receipt(pdu, zone) or _read_carefully(pdu, prefer, zone)
+
+
+#: What most SMSCs send, with nothing in it that could be read in two ways.
+_USUAL_OCTETS = re.compile(
+    rb"id:([0-9A-Za-z-]{1,64}) sub:(\d{3}) dlvrd:(\d{3}) submit date:(\d{10}|\d{12}) done date:(\d{10}|\d{12}) "
+    rb"stat:([A-Za-z]{1,20}) err:([0-9A-Za-z]{1,8}) [Tt]ext:([ -~]*)"
+)
+
+
+def _usual_receipt(pdu: ReceiptPdu, zone: timezone) -> Receipt | None:
+    """What :func:`_read_carefully` would read, at a third of its cost; None when that must look itself: a text of another form, a
+    word that we do not know, TLVs that say something else than the text.
+    """
+    found = None if isinstance(pdu, DataSm) else _USUAL_OCTETS.fullmatch(pdu.short_message)
+    if found is None:
+        return None
+    message_id, submitted, delivered, submit_date, done_date, word, error, text = found.groups()
+    stat = word.decode("ascii").upper()
+    state = STATES_BY_WORD.get(stat)
+    reference = None
+    if pdu.tlvs:
+        tlvs = tlv_values(pdu)
+        tlv_id, tlv_state = tlvs.get(_RECEIPTED_MESSAGE_ID), octets_int(tlvs.get(_MESSAGE_STATE))
+        if (tlv_id is not None and tlv_id.rstrip(b"\0") != message_id) or (
+            tlv_state is not None and tlv_state != state
+        ):
+            return None
+        if _NETWORK_ERROR_CODE in tlvs:
+            return None
+        reference = octets_int(tlvs.get(_USER_MESSAGE_REFERENCE))
+    if state is None:
+        return None
+    intermediate = bool(pdu.esm_class & _TYPE_MASK & _INTERMEDIATE)
+    return Receipt(
+        message_id.decode("ascii"),
+        stat,
+        state,
+        not intermediate and state in FINAL_STATES,
+        error.decode("ascii"),
+        parse_date(submit_date.decode("ascii"), zone),
+        parse_date(done_date.decode("ascii"), zone),
+        text.decode("ascii").strip(" "),
+        int(submitted),
+        int(delivered),
+        None,
+        None,
+        reference,
+        intermediate,
+        False,
+    )
+
+
+def _read_carefully(pdu: ReceiptPdu, prefer: Literal["tlv", "text"], zone: timezone) -> Receipt | None:
     fields = text_fields(_receipt_text(pdu))
     tlvs = tlv_values(pdu)
     tlv_id = (octets_str(tlvs.get(_RECEIPTED_MESSAGE_ID)) or "").strip()

@@ -33,6 +33,8 @@ def id_keys(message_id: str, id_base: IdBase, role: Literal["response", "receipt
         return ()
     if role == "response" or id_base == "as_given":
         return (as_given,)
+    if id_base == "either" and as_given.isascii() and as_given.isdigit() and len(as_given) > 1:  # nearly every one
+        return as_given, f"{int(as_given):x}", str(int(as_given, 16))
     keys = [as_given] if id_base == "either" else []
     if id_base in ("response_hex", "either") and _DECIMAL.fullmatch(as_given):
         keys.append(f"{int(as_given):x}")

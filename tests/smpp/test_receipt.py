@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Literal
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from gateway.smpp.constants import MessageStateCode, TlvTag
 from gateway.smpp.pdu import DataSm, DeliverSm
 from gateway.smpp.receipt import (
+    _USUAL_OCTETS,
     Receipt,
+    _read_carefully,
     format_receipt_text,
     is_receipt,
     is_sme_acknowledgement,
@@ -161,6 +164,38 @@ class TestText:
         assert {name: value for name, value in text_fields(text).items() if value} == {
             name: value for name, value in pairs.items() if value
         }
+
+    @given(
+        st.from_regex(_USUAL_OCTETS, fullmatch=True),
+        st.lists(
+            st.one_of(
+                st.builds(
+                    Tlv, st.just(int(TlvTag.RECEIPTED_MESSAGE_ID)), st.sampled_from([b"7\0", b"7", b" 7\0", b"8", b""])
+                ),
+                st.builds(
+                    Tlv, st.just(int(TlvTag.MESSAGE_STATE)), st.sampled_from([b"\2", b"\5", b"\0\2", b"", b"\x63"])
+                ),
+                st.builds(Tlv, st.just(int(TlvTag.NETWORK_ERROR_CODE)), st.sampled_from([b"\3\0\1", b"\3"])),
+                st.builds(Tlv, st.just(int(TlvTag.USER_MESSAGE_REFERENCE)), st.sampled_from([b"\1\2", b"\1"])),
+            ),
+            max_size=4,
+        ),
+        st.sampled_from([0x04, 0x00, 0x20, 0x24, 0x44]),
+        st.sampled_from(["tlv", "text"]),
+    )
+    @example(STANDARD.encode(), [], 0x04, "tlv")
+    @example(STANDARD.replace("0123456789", "7").encode(), [Tlv(0x1E, b"7\0"), Tlv(0x427, b"\2")], 0x04, "tlv")
+    @example(STANDARD.replace("0123456789", "7").encode(), [Tlv(0x1E, b"7\0"), Tlv(0x1E, b"8\0")], 0x04, "text")
+    def test_the_usual_receipt_reads_the_same_carefully(
+        self, octets: bytes, tlvs: list[Tlv], esm_class: int, prefer: Literal["tlv", "text"]
+    ) -> None:
+        for text in (octets, STANDARD.replace("0123456789", "7").encode()):
+            pdu = deliver(text, *tlvs, esm_class=esm_class)
+            assert parse_receipt(pdu, prefer=prefer) == _read_carefully(pdu, prefer, HANOI)
+
+    def test_the_usual_receipt_needs_no_careful_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gateway.smpp.receipt._read_carefully", lambda *_: None)
+        assert parsed(STANDARD, Tlv(0x1E, b"0123456789\0"), Tlv(0x427, b"\2")).stat == "DELIVRD"
 
     def test_the_messages_own_text_cannot_forge_a_state(self) -> None:
         receipt = parsed("id:1 stat:UNDELIV err:1 text:id:2 stat:DELIVRD err:000")
