@@ -86,7 +86,7 @@ def rematch_txn(conn: Connection, now: datetime, since: datetime, limit: int, ho
 
 def log_recorded(recorded: ReceiptsRecorded) -> None:
     """What an engineer asks about: failed deliveries and doubts that ended."""
-    for change in recorded.changes:
+    for change in recorded.others:
         if change.after is not MessageState.DELIVERED and change.after.final:
             log.info("message_failed", message=change.message_id, state=change.after.value, reason=change.reason)
     for message_id in recorded.in_doubt:

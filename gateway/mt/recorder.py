@@ -147,7 +147,7 @@ class Recorder:
         self._in_store = ()
         self._answer_receipts(CommandStatus.ESME_ROK)
         self._log_result(result)
-        for change in (*result.recorded.changes, *result.receipts.changes):
+        for change in (*result.recorded.others, *result.receipts.others):
             if change.after in _FAILED:
                 self._on_failed(change.message_id)
         if result.told:
@@ -160,7 +160,7 @@ class Recorder:
             answer(status)
 
     def _log_result(self, result: CycleResult) -> None:
-        for change in result.recorded.changes:
+        for change in result.recorded.others:
             if change.after is MessageState.REJECTED:
                 self._log.info("message_rejected", message=change.message_id, reason=change.reason)
             elif change.after is MessageState.UNKNOWN:

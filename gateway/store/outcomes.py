@@ -22,10 +22,19 @@ from gateway.store.waiting import any_waiting_txn, drop_receipts_txn, take_recei
 class Recorded:
     """What recording changed."""
 
-    changes: tuple[StateChange, ...]
+    others: tuple[StateChange, ...]  # all changes but those of ``accepted``
     settled: tuple[SettledPart, ...]  # by receipts that had come before their submit_sm_resp
     reply_outcomes: tuple[SubmitOutcome, ...]  # those that count and are of answers to an MO
     stale: tuple[int, ...]  # messages whose outcome came too late to count: another node has them, or they are gone
+    accepted: tuple[
+        int, ...
+    ] = ()  # the usual: messages of one part, sending → accepted; nothing more is to be told of them
+
+    @property
+    def changes(self) -> tuple[StateChange, ...]:
+        """All changes. Thousands a second: who only looks for failures looks at ``others``."""
+        before, after = MessageState.SENDING, MessageState.ACCEPTED
+        return (*(StateChange(number, before, after, "", None) for number in self.accepted), *self.others)
 
 
 def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOutcome], now: datetime) -> Recorded:
@@ -39,13 +48,13 @@ def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOu
     """
     singles = _singles(outcomes)
     accepted = accept_singles_txn(conn, node, singles, now)
-    others = [outcome for outcome in outcomes if outcome.message_id not in accepted] if accepted else outcomes
+    left = [outcome for outcome in outcomes if outcome.message_id not in accepted] if accepted else outcomes
     batch = MessageBatch(conn, now)
-    batch.load((outcome.message_id for outcome in others), first_attempts_have_no_parts=True)
+    batch.load((outcome.message_id for outcome in left), first_attempts_have_no_parts=True)
     stale: list[int] = []
     replies: list[SubmitOutcome] = []
     second_ids: list[dict[str, object]] = []
-    for outcome in others:
+    for outcome in left:
         row = batch.messages.get(outcome.message_id)
         if row is None or not _apply(batch, row, outcome, node, second_ids):
             stale.append(outcome.message_id)
@@ -55,13 +64,15 @@ def record_outcomes_txn(conn: Connection, node: str, outcomes: Sequence[SubmitOu
     _match_early(conn, batch, early)
     if second_ids:
         _insert_keys(conn, second_ids)
-    changes = {
-        number: StateChange(number, MessageState.SENDING, MessageState.ACCEPTED, "", None) for number in accepted
-    }
-    for change in batch.flush():  # of an accepted one that an early receipt ends at once: as one change
-        sent = change.message_id in accepted
-        changes[change.message_id] = change._replace(before=MessageState.SENDING) if sent else change
-    return Recorded(tuple(changes.values()), tuple(batch.settled), tuple(replies), tuple(stale))
+    others = batch.flush()
+    if batch.messages.keys() & accepted.keys():  # ended at once by an early receipt: as one change
+        others = tuple(
+            change._replace(before=MessageState.SENDING)
+            if accepted.pop(change.message_id, None) is not None
+            else change
+            for change in others
+        )
+    return Recorded(others, tuple(batch.settled), tuple(replies), tuple(stale), tuple(accepted))
 
 
 def _singles(outcomes: Sequence[SubmitOutcome]) -> list[Keyed]:

@@ -41,12 +41,21 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 class ReceiptsRecorded:
     """What a batch of receipts changed."""
 
-    changes: tuple[StateChange, ...]
+    others: tuple[StateChange, ...]  # all changes but those of ``delivered``
     settled: tuple[SettledPart, ...]
     matched: int
     repeated: int  # told nothing new
     in_doubt: tuple[int, ...]  # messages whose lost answer a receipt replaced
     waiting: int
+    delivered: tuple[
+        int, ...
+    ] = ()  # the usual: messages of one part, accepted → delivered; nothing more is to be told of them
+
+    @property
+    def changes(self) -> tuple[StateChange, ...]:
+        """All changes. Thousands a second: who only looks for failures looks at ``others``."""
+        before, after = MessageState.ACCEPTED, MessageState.DELIVERED
+        return (*(StateChange(number, before, after, "", None) for number in self.delivered), *self.others)
 
 
 def user_message_reference(message_id: int, part: int) -> int:
@@ -93,12 +102,12 @@ def rematch_waiting_txn(
 def _match(
     conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime
 ) -> tuple[ReceiptsRecorded, list[IncomingReceipt]]:
-    delivered, others = _deliver_singles(conn, receipts, now)
+    delivered, rest = _deliver_singles(conn, receipts, now)
     batch = MessageBatch(conn, now)
-    found = _find_by_key(conn, batch, others) if others else {}
+    found = _find_by_key(conn, batch, rest) if rest else {}
     unmatched: list[IncomingReceipt] = []
     matched = repeated = 0
-    for receipt in others:
+    for receipt in rest:
         parts = _parts_by_key(batch, found, receipt)
         if not parts:
             unmatched.append(receipt)
@@ -107,16 +116,18 @@ def _match(
         news = [batch.apply_receipt(part, receipt) for part in parts]
         repeated += not any(news)
     in_doubt, unmatched = _match_doubt(conn, batch, unmatched)
-    changes = (*delivered, *batch.flush())
+    others = batch.flush()
     matched += len(delivered) + len(in_doubt)
-    recorded = ReceiptsRecorded(changes, tuple(batch.settled), matched, repeated, tuple(in_doubt), len(unmatched))
+    recorded = ReceiptsRecorded(
+        others, tuple(batch.settled), matched, repeated, tuple(in_doubt), len(unmatched), tuple(delivered)
+    )
     return recorded, unmatched
 
 
 def _deliver_singles(
     conn: Connection, receipts: Sequence[IncomingReceipt], now: datetime
-) -> tuple[list[StateChange], Sequence[IncomingReceipt]]:
-    """Record by the set what goes the usual way. Returns the changes, and the receipts that are left, in their order.
+) -> tuple[list[int], Sequence[IncomingReceipt]]:
+    """Record by the set what goes the usual way. Returns the messages delivered, and the receipts that are left, in their order.
 
     A receipt whose id others of this batch name, too, is left: they speak in their order.
     """
@@ -127,15 +138,15 @@ def _deliver_singles(
         alone = receipt.id_keys and not (repeated and told[receipt.id_keys[0]] > 1)
         if alone and receipt.state is PartState.DELIVERED:
             by_route.setdefault(receipt.route, []).append(at)
-    changes: list[StateChange] = []
+    delivered: list[int] = []
     done: set[int] = set()
     for route, places in by_route.items():
-        taken, moved = deliver_singles_txn(conn, route, [receipts[at] for at in places], now)
+        taken, messages = deliver_singles_txn(conn, route, [receipts[at] for at in places], now)
         done.update([places[at] for at in taken])
-        changes += moved
+        delivered += messages
     if not done:
-        return changes, receipts
-    return changes, [receipt for at, receipt in enumerate(receipts) if at not in done]
+        return delivered, receipts
+    return delivered, [receipt for at, receipt in enumerate(receipts) if at not in done]
 
 
 # -- by id -------------------------------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ transaction does little else.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from gateway.model import IncomingReceipt, MessageState, PartState, StateChange, SubmitOutcome
+from gateway.model import IncomingReceipt, PartState, SubmitOutcome
 from gateway.store.sql import plain_datetime
 
 #: An outcome of a part with the key of its id.
@@ -38,16 +38,12 @@ def accept_singles_txn(conn: Connection, node: str, outcomes: Sequence[Keyed], n
 
 def deliver_singles_txn(
     conn: Connection, route: str, receipts: Sequence[IncomingReceipt], now: datetime
-) -> tuple[list[int], tuple[StateChange, ...]]:
+) -> tuple[list[int], list[int]]:
     """Record "delivered" for those of these that speak of an accepted message of one part, no reply, alone under its id.
 
-    ``receipts`` are of ``route``, with different first keys. Returns the places of those that were recorded, and the changes.
+    ``receipts`` are of ``route``, with different first keys. Returns the places of those that were recorded, and the messages.
     """
-    if not receipts:
-        return [], ()
-    places, taken = _DELIVER[conn.dialect.name](conn, route, receipts, now)
-    before, after = MessageState.ACCEPTED, MessageState.DELIVERED
-    return places, tuple([StateChange(number, before, after, "", None) for number in taken])
+    return _DELIVER[conn.dialect.name](conn, route, receipts, now) if receipts else ([], [])
 
 
 def is_single_accept(outcome: SubmitOutcome) -> bool:
@@ -120,7 +116,7 @@ def _accept_sqlite(conn: Connection, node: str, outcomes: Sequence[Keyed], now: 
 
 def _deliver_sqlite(
     conn: Connection, route: str, receipts: Sequence[IncomingReceipt], now: datetime
-) -> tuple[list[int], Collection[int]]:
+) -> tuple[list[int], list[int]]:
     keys = json.dumps([receipt.id_keys[0] for receipt in receipts])
     answer = conn.exec_driver_sql(_SQLITE_MEANT, (keys, route)).one()
     places, numbers, usual = (json.loads(column) for column in answer)
@@ -215,7 +211,7 @@ def _accept_postgresql(conn: Connection, node: str, outcomes: Sequence[Keyed], n
 
 def _deliver_postgresql(
     conn: Connection, route: str, receipts: Sequence[IncomingReceipt], now: datetime
-) -> tuple[list[int], Collection[int]]:
+) -> tuple[list[int], list[int]]:
     arguments: tuple[Any, ...] = (
         [receipt.id_keys[0] for receipt in receipts],
         [receipt.stat for receipt in receipts],

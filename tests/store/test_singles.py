@@ -90,7 +90,7 @@ def test_by_the_set_is_as_by_the_rules(
             with monkeypatch.context() as patched:
                 if route == BY_RULES:
                     patched.setattr(outcomes, "is_single_accept", lambda _outcome: False)
-                    patched.setattr(receipts, "deliver_singles_txn", lambda *_: ([], ()))
+                    patched.setattr(receipts, "deliver_singles_txn", lambda *_: ([], []))
                 else:
                     patched.setattr(outcomes, "accept_singles_txn", lambda *given: _noted(taken, accept(*given)))
                 ids = add(box, route, seed)
