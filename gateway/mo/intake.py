@@ -93,8 +93,9 @@ class Intake:
         asked = self._services.judge(mo.destination_addr, text) if asked is None else asked
         window_s = self._queries.repeat_id_window_s if mo.smsc_message_id else self._queries.repeat_window_s
         number = int(mo.received_at.timestamp() // window_s)
-        local = mo.received_at.astimezone(VIETNAM)
-        price = self._charging.price_vnd(self._services.shortcode(mo.destination_addr), local.date())
+        key = _key(mo)
+        midnight = day_start(mo.received_at)
+        price = self._charging.price_vnd(self._services.shortcode(mo.destination_addr), midnight.date())
         deadline_s = asked.service.reply_deadline_s if asked.service else None
         return Admission(
             mo=IncomingMo(
@@ -107,9 +108,9 @@ class Intake:
                 mo.data_coding,
                 mo.smsc_message_id,
                 mo.received_at,
-                _key(mo, number),
+                f"{key}|{number}",
             ),
-            earlier_key=_key(mo, number - 1),
+            earlier_key=f"{key}|{number - 1}",
             repeat_since=mo.received_at - timedelta(seconds=window_s),
             service=asked.service.name if asked.service else None,
             result=asked.result,
@@ -119,7 +120,7 @@ class Intake:
             amount_vnd=price or 0,
             link=mo.smsc_message_id or None,
             lapses_at=None if deadline_s is None else mo.received_at + timedelta(seconds=deadline_s),
-            day_start=day_start(mo.received_at),
+            day_start=midnight,
             hour_start=hour_start(mo.received_at),
             burst_start=mo.received_at - timedelta(minutes=1),
         )
@@ -160,9 +161,10 @@ def _joined(parts: Sequence[MoPart], received_at: datetime) -> IncomingMo:
     )
 
 
-def _key(mo: IncomingMo, window: int) -> str:
+def _key(mo: IncomingMo) -> str:
+    """What repetitions have in common; the number of the time window follows it."""
     content = "\n".join((mo.source_addr, mo.destination_addr, str(mo.data_coding))).encode() + b"\n" + mo.octets
-    return f"{mo.route}|{mo.smsc_message_id}|{hashlib.sha256(content).hexdigest()[:32]}|{window}"
+    return f"{mo.route}|{mo.smsc_message_id}|{hashlib.sha256(content).hexdigest()[:32]}"
 
 
 def _printable(octets: bytes) -> str | None:

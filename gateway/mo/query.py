@@ -47,6 +47,7 @@ _MAX_CODE = 64
 
 _LOOKALIKES = str.maketrans({"đ": "d", "Đ": "D", "\u00f0": "d", "\u00d0": "D", "\u2212": "-"})
 _QUOTES = frozenset("\"'`´<>")
+_ASCII_BLANKS = str.maketrans(dict.fromkeys("\"'`<>()[]{}", " "))
 # Words that people copy from the receipt in front of the code: MS, mã số, HS, hồ sơ, mã số biên nhận …
 _LABELS = re.compile(
     r"(?:(?:MSHS|MSBN|MASO|HOSO|MHS|MBN|MS|HS|BN|MA|SO|HO|BIEN|NHAN|LA)(?=[^A-Z]|$|[A-Z][0-9]{2})[^A-Z0-9]*){0,8}"
@@ -86,6 +87,8 @@ def parse_query(text: str, service: QueryService) -> ParsedQuery:
 
 def _visible(text: str) -> str:
     """Without control and format characters (zero-width spaces, byte order marks), white space as single blanks."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept = (
         " " if character.isspace() else character
         for character in unicodedata.normalize("NFKC", text)
@@ -96,6 +99,8 @@ def _visible(text: str) -> str:
 
 def _plain(visible: str) -> str:
     """Upper-case letters without diacritics; ASCII digits and hyphens; no quotes, brackets, emoji."""
+    if visible.isascii():
+        return " ".join(visible.upper().translate(_ASCII_BLANKS).split())
     decomposed = unicodedata.normalize("NFKD", visible.translate(_LOOKALIKES)).upper()
     # Upper case can bring combining marks back (ΐ), hence this order
     return " ".join("".join(_plain_characters(unicodedata.normalize("NFKD", decomposed))).split())

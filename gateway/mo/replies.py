@@ -7,7 +7,7 @@ anyone with a code may ask.
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from gateway.clock import VIETNAM
 from gateway.model import (
@@ -96,9 +96,10 @@ class Replies:
             TemplateError: the text cannot be made in one segment.
         """
         mo = recorded.mo
-        values = self._values(recorded, dossier, service, business_now)
-        template = kind.value if service is None else service.templates.get(kind, kind.value)
         day = business_now.astimezone(VIETNAM).date()
+        agency = self._agency_name(dossier, day) if dossier else ""
+        values = self._values(recorded, dossier, agency, service, business_now)
+        template = kind.value if service is None else service.templates.get(kind, kind.value)
         version = self._registry.version_for(template, self._notices.on(day).template_version, day)
         rendered = self._registry.render(template, version, values, "fold", 1)
         return NewMessage(
@@ -120,7 +121,7 @@ class Replies:
             not_before=business_now,
             expires_at=business_now + self._validity,
             agency_code=dossier.agency_code if dossier else "",
-            agency_name=self._agency_name(dossier, business_now) if dossier else "",
+            agency_name=agency,
             procedure_code=dossier.procedure_code if dossier else "",
             mo_id=recorded.mo_id,
             charge_decision=decision,
@@ -128,7 +129,12 @@ class Replies:
         )
 
     def _values(
-        self, recorded: RecordedMo, dossier: Dossier | None, service: QueryServiceSettings | None, now: datetime
+        self,
+        recorded: RecordedMo,
+        dossier: Dossier | None,
+        agency: str,
+        service: QueryServiceSettings | None,
+        now: datetime,
     ) -> dict[str, str]:
         """By the English names of the templates' placeholders; an empty one has a substitute there."""
         shortcode = recorded.mo.destination_addr
@@ -138,10 +144,10 @@ class Replies:
             "code": dossier.receipt_code if dossier else recorded.code,
             "step": dossier.step_name if dossier else "",
             "status": LATE if dossier is not None and is_late(dossier, now) else ON_TIME,
-            "agency_name": self._agency_name(dossier, now) if dossier else "",
+            "agency_name": agency,
             "keyword": service.keyword if service else "",
             "shortcode": shortcode,
         }
 
-    def _agency_name(self, dossier: Dossier, now: datetime) -> str:
-        return agency_name(self._agencies, dossier.agency_code, dossier.agency_name, now.astimezone(VIETNAM).date())
+    def _agency_name(self, dossier: Dossier, day: date) -> str:
+        return agency_name(self._agencies, dossier.agency_code, dossier.agency_name, day)

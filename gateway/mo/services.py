@@ -32,16 +32,10 @@ class Services:
     def __init__(self, settings: QuerySettings) -> None:
         self._settings = settings
         self._by_name = {service.name: service for service in settings.services}
-
-    @property
-    def shortcodes(self) -> frozenset[str]:
-        """Every shortcode of ours."""
-        return frozenset(code for service in self._settings.services for code in service.shortcodes)
-
-    @property
-    def longest_deadline_s(self) -> float:
-        """After this time every query is late, whatever its service."""
-        return max((service.reply_deadline_s for service in self._settings.services), default=0.0)
+        #: Every shortcode of ours.
+        self.shortcodes = frozenset(code for service in settings.services for code in service.shortcodes)
+        #: After this time every query is late, whatever its service, in seconds.
+        self.longest_deadline_s = max((service.reply_deadline_s for service in settings.services), default=0.0)
 
     def by_name(self, name: str | None) -> QueryServiceSettings | None:
         """A service of the configuration, None when it has gone from there."""

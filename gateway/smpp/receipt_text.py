@@ -44,6 +44,7 @@ _KEY = re.compile(
 )
 _LONE_STAT = re.compile(rf"(?<![A-Za-z:])(?:{'|'.join(STAT_WORDS.values())})(?![A-Za-z])")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
+_BEGINS_WITH_ID = re.compile(r"\s*id ?:", re.IGNORECASE)
 
 
 # The form that most SMSCs send, read at one go; what it does not match is read pair by pair.
@@ -96,10 +97,11 @@ def _canonical(name: str) -> str:
 
 def reads_as_receipt(text: str) -> bool:
     """Strict: the text begins with an id and has a state word of the standard and a date."""
+    if _BEGINS_WITH_ID.match(text) is None:
+        return False  # nearly every text of a citizen
     fields = text_fields(text)
-    begins_with_id = re.match(r"\s*id ?:", text, re.IGNORECASE) is not None
     dated = "submit date" in fields or "done date" in fields
-    return begins_with_id and dated and fields["id"] != "" and fields["stat"].upper() in STATES_BY_WORD
+    return dated and fields["id"] != "" and fields["stat"].upper() in STATES_BY_WORD
 
 
 _OWN_OFFSET = re.compile(r"(\d{12})\d(\d\d)([+-])")

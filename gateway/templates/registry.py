@@ -67,6 +67,9 @@ class Registry:
         Raises:
             TemplateError: there is none; says which there are.
         """
+        found = self._templates.get((template_id, version))
+        if found is not None:
+            return found
         if version not in {file.version for file in self._files}:
             raise TemplateError(f"there is no template version '{version}'. Known: {', '.join(self.versions)}")
         for candidate in (version, *(file.version for file in self._files if file.common)):

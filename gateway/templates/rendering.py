@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 from gateway.errors import TemplateError
@@ -70,7 +71,7 @@ def render(template: Template, values: Mapping[str, str], accents: Accents, max_
 
 def measure(text: str, accents: Accents) -> int:
     """Length by which placeholders are limited: septets when folded, UTF-16 units when not."""
-    return septets(fold(text)) if accents == "fold" else len(text.encode("utf-16-be", "surrogatepass")) // 2
+    return septets(_fold(text)) if accents == "fold" else len(text.encode("utf-16-be", "surrogatepass")) // 2
 
 
 def shorten(text: str, room: int, accents: Accents) -> str:
@@ -88,8 +89,26 @@ def _title(template: Template) -> str:
 
 
 def _fill(template: Template, wanted: Mapping[str, str], accents: Accents) -> str:
-    text = PLACEHOLDER.sub(lambda found: wanted[found[1]], template.text)
-    return fold(text) if accents == "fold" else text
+    if accents == "keep":
+        return PLACEHOLDER.sub(lambda found: wanted[found[1]], template.text)
+    # Folded piece by piece: nearly all pieces are known, and what they make is plain text, which is folded at a glance.
+    text = PLACEHOLDER.sub(lambda found: _fold(wanted[found[1]]), _fold_fixed(template.text))
+    return fold(text)
+
+
+def _fold(text: str) -> str:
+    """As :func:`fold`; texts that are not plain are agencies' and steps' names, which come again and again."""
+    return fold(text) if text.isascii() else _folded(text)
+
+
+_folded = lru_cache(maxsize=4096)(fold)
+
+
+@lru_cache(maxsize=256)  # of each template one
+def _fold_fixed(text: str) -> str:
+    """A template's text folded, its placeholders left as they are."""
+    pieces = PLACEHOLDER.split(text)  # text, name, text, name, … text
+    return "".join(f"{{{piece}}}" if at % 2 else fold(piece) for at, piece in enumerate(pieces))
 
 
 def _excess(text: str, max_parts: int) -> int:
@@ -152,6 +171,13 @@ def _is_date(value: str) -> bool:
 
 def _one_line(value: str) -> str:
     """NFC, white space and line ends as single blanks, without control and format characters."""
+    if value.isascii() and value.isprintable():
+        return " ".join(value.split())  # every code and number
+    return _one_line_of(value)
+
+
+@lru_cache(maxsize=4096)  # names of agencies and steps
+def _one_line_of(value: str) -> str:
     kept = (
         " " if character.isspace() else character
         for character in unicodedata.normalize("NFC", value)

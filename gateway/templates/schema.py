@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
+@lru_cache(maxsize=1024)  # names stand in the templates' files and in programs: there are few
 def key(name: str) -> str:
     """Placeholders are compared without regard to case and Unicode form: the 2016 letter writes {mã số hồ sơ} once."""
     return unicodedata.normalize("NFC", name).strip().casefold()
@@ -65,7 +67,7 @@ class Template(_Model):
     def _one_line(cls, value: str) -> str:
         return unicodedata.normalize("NFC", " ".join(value.split()))
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Its placeholders as the text writes them, in order, each once."""
         return tuple(dict.fromkeys(PLACEHOLDER.findall(self.text)))
@@ -75,7 +77,11 @@ class Template(_Model):
         return len(PLACEHOLDER.sub("", self.text))
 
     def placeholder(self, name: str) -> Placeholder | None:
-        return next((found for found in self.placeholders if key(found.name) == key(name)), None)
+        return self._by_key.get(key(name))
+
+    @cached_property
+    def _by_key(self) -> dict[str, Placeholder]:
+        return {key(found.name): found for found in reversed(self.placeholders)}  # the first of a name counts
 
     def valid_on(self, day: date) -> bool:
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
