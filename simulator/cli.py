@@ -179,7 +179,7 @@ def status(client: ControlClient, as_json: bool) -> None:
 @click.option("--seconds", type=float, help="how long; default: until it is cleared")
 @click.option("--count", type=int, help="so many submit_sm")
 @click.option("--status", "command_status", help="of 'status': 0x0B or ESME_RINVDSTADR")
-@click.option("--by", "by_s", type=float, help="seconds of 'delay-answers'")
+@click.option("--by", "by_s", type=float, help="seconds, of delay-answers, hold-answers, slow-reader")
 @as_json_option
 @talks_to_simulator
 def fault(
@@ -216,7 +216,7 @@ def fault(
 
 @cli.command()
 @click.option("--after", type=click.IntRange(0), default=0, help="only entries with a higher number")
-@click.option("--event", help="submit, receipt, mo, bind, unbind, bind_refused, fault")
+@click.option("--event", help="submit, receipt, mo, bind, unbind, bind_refused, fault, operation")
 @click.option("--account", help="only this account")
 @click.option("--flush", is_flag=True, help="only write what is buffered to the record's file")
 @talks_to_simulator

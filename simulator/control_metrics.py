@@ -67,10 +67,18 @@ class AccountsCollector(Collector):
             under_way.add_metric([account.name], account.delivery.under_way)
             for fault in account.faults.active():
                 faults.add_metric([account.name, fault.kind.value], 1)
-        yield from (refused, binds, waiting, under_way, faults)
+        charges = CounterMetricFamily(
+            _PREFIX + "charges", "entries in the operator's books", labels=["account", "outcome"]
+        )
+        for account in accounts:
+            if account.charging is not None:
+                for outcome, count in sorted(account.charging.outcomes.items()):
+                    charges.add_metric([account.name, outcome], count)
+        yield from (refused, binds, waiting, under_way, faults, charges)
         world = self._simulator.world
         yield CounterMetricFamily(_PREFIX + "pdus", "PDUs on all connections, both ways", value=world.pdus.count)
         yield CounterMetricFamily(_PREFIX + "record_entries", "entries in the record", value=world.record.count)
+        yield GaugeMetricFamily(_PREFIX + "captures", "captures that run", value=len(world.captures.running))
         yield GaugeMetricFamily(
             _PREFIX + "uptime_seconds", "since the start", value=world.schedule.now() - self._simulator.started_at
         )

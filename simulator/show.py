@@ -110,7 +110,7 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         )
         for fault in account["faults"]:
             left = [f"{fault['seconds_left']} s"] if fault["seconds_left"] is not None else []
-            left += [_count(fault["count_left"], "submit_sm")] if fault["count_left"] is not None else []
+            left += [f"{fault['count_left']} submit_sm"] if fault["count_left"] is not None else []
             yield f"  FAULT {fault['fault']} {fault.get('status', '')} {', '.join(left) or 'until it is cleared'}"
 
 

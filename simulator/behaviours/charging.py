@@ -7,7 +7,7 @@ given back. The simulator keeps its own books of it, so that a test can compare 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +61,7 @@ class Charging:
         self._mos: OrderedDict[str, ChargedMo] = OrderedDict()
         self._newest: dict[tuple[str, str], str] = {}  # (handset, shortcode): its newest MO
         self.entries: deque[ChargeEntry] = deque(maxlen=_KEPT_MO)
+        self.outcomes: Counter[Outcome] = Counter()  # of all entries, those that were forgotten included
 
     def balance(self, phone: str) -> int:
         return self._balances.get(phone, self._settings.balance_vnd)
@@ -174,6 +175,7 @@ class Charging:
     def _book(self, mo: ChargedMo, decision: str, outcome: Outcome, amount_vnd: int, at: float) -> None:
         status = self._settings.statuses.get(outcome, 0)
         balance_vnd = self.balance(mo.phone)
+        self.outcomes[outcome] += 1
         self.entries.append(
             ChargeEntry(at, mo.mo_id, mo.phone, mo.shortcode, decision, outcome, amount_vnd, balance_vnd, status)
         )
