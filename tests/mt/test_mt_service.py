@@ -147,3 +147,38 @@ def test_nodes_share_a_licence(db: InlineDatabase) -> None:
     assert alone == pytest.approx(110, abs=2)
     ids = [pdu.short_message for daemon in (one, two) for _, pdu in daemon.clients["b1"].sent]
     assert len(ids) == len(set(ids)), "no message leaves twice"
+
+
+@pytest.mark.usefixtures("fake_clients")
+def test_a_node_that_stood_still_sends_nothing_of_what_was_taken_over(db: InlineDatabase) -> None:
+    """As SIGSTOP does it: no turn of the reactor for a minute, then all that was due at once. The renewal may be answered
+    before the sender has its turn; it must not find its lease held and go on with what it had in hand."""
+    reactor, box = Clock(), Outbox(db)
+    box.add(*[str(n) for n in range(60)])
+    daemon = Daemon(db, reactor, "node-1", 20)
+    daemon.service.start()
+    daemon.up()
+    pump(reactor, 1.0, daemon)
+    client = daemon.clients["b1"]
+    in_hand = [number for number in daemon.service.in_hand if box.state(number) == "sending"]
+    assert in_hand, "claimed, and waiting for the licence"
+    before = len(client.sent)
+
+    # Meanwhile another node makes them unknown, and has them settled.
+    expire = "UPDATE node SET alive_until = started_at WHERE name = 'node-1'"
+    db.do(lambda conn: conn.exec_driver_sql(expire))
+    assert box.lapse() == len(in_hand)
+    numbers = ", ".join(map(str, in_hand))
+    settled = f"UPDATE message SET state = 'delivered', node = NULL WHERE id IN ({numbers})"
+    db.do(lambda conn: conn.exec_driver_sql(settled))
+    rest = f"UPDATE message SET state = 'cancelled' WHERE state = 'queued' AND id NOT IN ({numbers})"
+    db.do(lambda conn: conn.exec_driver_sql(rest))
+    reactor.advance(60.0)
+    pump(reactor, 10.0, daemon)
+    assert len(client.sent) == before
+    assert {box.state(number) for number in in_hand} == {"delivered"}
+
+    more = box.add("60", "61")
+    daemon.service.wake()
+    pump(reactor, 1.0, daemon)
+    assert [box.state(number) for number in more] == ["accepted", "accepted"]
