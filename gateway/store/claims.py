@@ -96,25 +96,31 @@ def _utc(stored: str) -> datetime:
     return datetime.fromisoformat(stored).replace(tzinfo=UTC)
 
 
+_POSTGRESQL_DUE = """
+SELECT id, parts, priority FROM message WHERE state = 'queued' AND route = %s AND not_before <= %s
+ORDER BY priority, id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+#: The rows by their ids, as values: of the monthly partitions only theirs are planned and locked. As a subquery of one
+#: statement the planner may join it with the whole backlog: after a burst, with statistics of before, 1.5 s instead of 60 ms.
 _POSTGRESQL_TAKE = f"""
-WITH due AS (
-    SELECT id, priority, parts FROM message WHERE state = 'queued' AND route = %s AND not_before <= %s
-    ORDER BY priority, id LIMIT %s FOR UPDATE SKIP LOCKED
-),
-counted AS (
-    SELECT id, parts, sum(parts) OVER (ORDER BY priority, id ROWS UNBOUNDED PRECEDING) AS until_here FROM due
-)
 UPDATE message SET state = 'sending', reason = '', node = %s, attempts = attempts + 1, state_at = %s
-WHERE id IN (SELECT id FROM counted WHERE until_here <= %s OR until_here = parts) AND state = 'queued'
-RETURNING {_COLUMNS}
+WHERE id = ANY(%s) AND state = 'queued' RETURNING {_COLUMNS}
 """
 
 
 def _take_postgresql(
     conn: Connection, route: str, node: str, limit_parts: int, now: datetime, business_now: datetime
 ) -> list[Sequence[Any]]:
-    arguments = (route, business_now, limit_parts, node, now, limit_parts)
-    return list(conn.exec_driver_sql(_POSTGRESQL_TAKE, arguments))
+    due = conn.exec_driver_sql(_POSTGRESQL_DUE, (route, business_now, limit_parts)).all()
+    parts, fitting = 0, list[int]()
+    for number, own, _ in sorted(due, key=itemgetter(2, 0)):
+        parts += own
+        if parts > limit_parts and fitting:
+            break
+        fitting.append(number)
+    if not fitting:
+        return []
+    return list(conn.exec_driver_sql(_POSTGRESQL_TAKE, (node, now, fitting)))
 
 
 def _expire(conn: Connection, ids: Sequence[int], now: datetime) -> None:
