@@ -61,6 +61,30 @@ def wait_for(what: str, look: Callable[[], T], *, patience_s: float = PATIENCE_S
         time.sleep(0.05)  # between two looks, never instead of one
 
 
+def insert_dossiers(agency: Path, codes: Iterable[str], *, ready: bool = True, phone: str | None = None) -> list[str]:
+    """New dossiers in an agency's database, each with a mobile number of its own; at the step Trả kết quả when ``ready``."""
+    now = datetime.now(UTC) + timedelta(hours=7)
+    stamp = now.strftime("%Y-%m-%d %H:%M:%S.%f")
+    received, due = (now - timedelta(days=3)).isoformat(" "), (now + timedelta(days=3)).isoformat(" ")
+    rows = [
+        (
+            code,
+            "Đang xử lý",
+            "Trả kết quả" if ready else "Thẩm định hồ sơ",
+            int(ready),
+            0,
+            phone or f"0905{int(code[-6:]):06d}",
+            received,
+            due,
+            stamp,
+        )
+        for code in codes
+    ]
+    with closing(sqlite3.connect(agency, timeout=PATIENCE_S)) as connection, connection:
+        connection.executemany("INSERT INTO ho_so VALUES (?,?,?,?,?,?,?,?,?)", rows)
+    return [row[0] for row in rows]
+
+
 @dataclass
 class Process:
     """A child process with its output in a file."""
@@ -163,26 +187,7 @@ class Lab:
 
     def add_dossiers(self, codes: Iterable[str], *, ready: bool = True, phone: str | None = None) -> list[str]:
         """New dossiers, each with a mobile number of its own; at the step Trả kết quả when ``ready``."""
-        now = datetime.now(UTC) + timedelta(hours=7)
-        stamp = now.strftime("%Y-%m-%d %H:%M:%S.%f")
-        received, due = (now - timedelta(days=3)).isoformat(" "), (now + timedelta(days=3)).isoformat(" ")
-        rows = [
-            (
-                code,
-                "Đang xử lý",
-                "Trả kết quả" if ready else "Thẩm định hồ sơ",
-                int(ready),
-                0,
-                phone or f"0905{int(code[-6:]):06d}",
-                received,
-                due,
-                stamp,
-            )
-            for code in codes
-        ]
-        with closing(sqlite3.connect(self.agency, timeout=PATIENCE_S)) as connection, connection:
-            connection.executemany("INSERT INTO ho_so VALUES (?,?,?,?,?,?,?,?,?)", rows)
-        return [row[0] for row in rows]
+        return insert_dossiers(self.agency, codes, ready=ready, phone=phone)
 
     # -- processes -----------------------------------------------------------------------------------------------
 
