@@ -183,7 +183,7 @@ class Housekeeping:
 
     def _lapse(self) -> Deferred[int]:
         """What dead nodes had claimed is in doubt."""
-        done = self._db.run("lapse_leases", nodes.lapse_leases_txn, self._clock.now())
+        done = self._db.run("lapse_leases", nodes.lapse_leases_txn, self._clock.now(), self._node)
 
         def lapsed(count: int) -> int:
             if count:

@@ -96,10 +96,11 @@ def leave_node_txn(conn: Connection, name: str, incarnation: str) -> None:
     conn.execute(sa.delete(node).where(node.c.name == name, node.c.incarnation == incarnation))
 
 
-def lapse_leases_txn(conn: Connection, now: datetime) -> int:
+def lapse_leases_txn(conn: Connection, now: datetime, mine: str | None = None) -> int:
     """What dead nodes had claimed: sending → unknown, reason "lease_lapsed". Returns how many.
 
-    A node that is renewing its lease at this moment is not dead: its row is passed over.
+    A node that is renewing its lease at this moment is not dead: its row is passed over. And ``mine``, the claimant that
+    asks, is alive: a clock that was set ahead must not take from it what it is sending.
     """
     moment = lease_now(conn, now)
     lapsed = sa.select(node.c.name).where(node.c.alive_until <= moment).with_for_update(skip_locked=True)
@@ -109,7 +110,8 @@ def lapse_leases_txn(conn: Connection, now: datetime) -> int:
         for name, incarnation in conn.execute(sa.select(node.c.name, node.c.incarnation))
         if name not in dead
     }
-    return _make_unknown(conn, [claimant for claimant in _claimants(conn) if claimant not in live], "lease_lapsed", now)
+    gone = [claimant for claimant in _claimants(conn) if claimant not in live and claimant != mine]
+    return _make_unknown(conn, gone, "lease_lapsed", now)
 
 
 def forget_nodes_txn(conn: Connection, now: datetime, dead_since: datetime) -> int:

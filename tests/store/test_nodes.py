@@ -49,6 +49,17 @@ def test_killed_and_started_again(box: Outbox) -> None:
         beat(box, "node-1", "a")
 
 
+def test_a_node_does_not_take_itself_for_dead(box: Outbox) -> None:
+    """Its clock was set ahead past its lease, which it still holds by its steady clock."""
+    register(box, "node-1", "a")
+    register(box, "node-2", "b")
+    box.add("1", "2")
+    (mine,) = (item.id for item in box.claim(node="node-1/a", limit_parts=1).messages)
+    (other,) = (item.id for item in box.claim(node="node-2/b", limit_parts=1).messages)
+    box.db.do(nodes.lapse_leases_txn, box.now + 2 * LEASE, "node-1/a")
+    assert (box.state(mine), box.state(other)) == ("sending", "unknown")
+
+
 def test_clean_stop_leaves_no_trace(box: Outbox) -> None:
     register(box, "node-1", "a")
     box.db.do(nodes.leave_node_txn, "node-1", "a")
