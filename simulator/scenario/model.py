@@ -14,7 +14,7 @@ from simulator.behaviours.faults import FaultKind
 from simulator.control_requests import FaultBody
 from simulator.replay import parse_tlv
 from simulator.scenario.expectations import Expect, Never, NeverAtAll
-from simulator.scenario.values import Duration, Octet, StatusValue, Text, TextCondition, Whole
+from simulator.scenario.values import Duration, Flag, Octet, StatusValue, Text, TextCondition, Whole
 from simulator.settings import SimulatorSettings
 from simulator.values import Pattern, Settings
 
@@ -153,8 +153,8 @@ class Step(Settings):
 
     name: Text | None = Field(None, max_length=200, description="told in the output; other steps may refer to it")
     at: Duration | None = Field(None, description="not before this time since the first step began")
-    when: Text | None = Field(None, description="left out when this text is empty, `false`, `no` or `0`")
-    unless: Text | None = Field(None, description="the contrary")
+    when: Flag | None = Field(None, description="left out when this text is empty, `false`, `no` or `0`")
+    unless: Flag | None = Field(None, description="the contrary")
     times: Whole = Field(1, ge=1, le=100_000, description="of an action: so many times; `${i}` counts from 1")
     every: Duration | None = Field(None, description="between two of these times; default: at once")
     background: bool = Field(False, description="of expect and never: the next steps go on meanwhile")
@@ -255,6 +255,8 @@ class Parameter(Settings):
 
 
 def _parameter(value: Any) -> Any:
+    if isinstance(value, list):
+        raise ValueError("a parameter is one value; several to go through belong into 'matrix'")
     return value if isinstance(value, dict) else {"default": "" if value is None else _plain(value)}
 
 

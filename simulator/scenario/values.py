@@ -27,6 +27,10 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _flag(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else _text(value)
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, str):
         try:
@@ -42,6 +46,7 @@ def _status(value: Any) -> Any:
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=86_400)]
 Text = Annotated[str, BeforeValidator(_text)]
+Flag = Annotated[str, BeforeValidator(_flag)]  # YAML makes true and false of yes and no
 Whole = Annotated[int, BeforeValidator(_number)]
 Octet = Annotated[int, BeforeValidator(_number), Field(ge=0, le=255)]
 StatusValue = Annotated[int, BeforeValidator(_status), Field(ge=0, le=0xFFFFFFFF)]

@@ -61,6 +61,7 @@ WRONG = {
         "parameters: {who: {about: the handset}}\n" + STEP,
         "has no default (the handset). Give it with --set who=",
     ),
+    "a parameter of several values": ("parameters: {a: [1, 2]}\n" + STEP, "several to go through belong into 'matrix'"),
     "a value that does not fit": (
         "parameters: {count: many}\nsteps:\n  - expect: {text: {}, at_least: '${count}'}\n",
         "test.yaml:3 steps[1].expect.at_least: 'many' is no whole number",

@@ -68,6 +68,10 @@ def test_steps_with_a_condition(value: str, runs: bool) -> None:
     assert statuses(result) == (["passed", "left_out", "passed"] if runs else ["left_out", "passed", "passed"])
 
 
+def test_a_condition_as_yaml_writes_it() -> None:
+    assert statuses(played("  - when: no\n    wait: 0\n  - when: yes\n    wait: 0\n")) == ["left_out", "passed"]
+
+
 def test_a_step_whose_variable_was_left_out_says_so() -> None:
     steps = """
   - when: ""
