@@ -47,7 +47,17 @@ NEXT = {
     "returned": (("ready", 1),),
     "withdrawn": (("processing", 1),),
 }
+#: By how much a row may be seen later than the time that it carries; the poll overlap is longer.
+LATE_S = 8.0
 BAD_PHONES = ("", "0905", "02583822382", "không có", "1234567890123", "0000000000")
+#: More than one number, and words around them.
+SEVERAL_PHONES = (
+    "{first} / {second}",
+    "02583822382/{first}",
+    "ĐT: {first} (con: {second})",
+    "+84{first}",
+    "{first};{second}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +98,13 @@ class Agency:
         business: Callable[[], datetime],
         real: Callable[[], float],
         history: History,
+        *,
+        late_rows: bool,
     ) -> None:
+        """``late_rows``: a change carries the time at which its transaction began, and is seen some seconds later."""
         self.name, self.server = name, server
         self._number, self._rng, self._business, self._real, self._history = number, rng, business, real, history
+        self._late_rows = late_rows
         self.dossiers: dict[str, SimDossier] = {}
         with server.engine.begin() as connection:
             connection.exec_driver_sql(f"CREATE TABLE v_motcua_dossier ({', '.join(f'{c} TEXT' for c in COLUMNS)})")
@@ -138,9 +152,15 @@ class Agency:
         return day + timedelta(days=self._rng.choice((0, 1, 1, 1, 2, 5)))
 
     def _phone(self) -> str:
-        if self._rng.random() < 0.12:
+        draw = self._rng.random()
+        if draw < 0.12:
             return self._rng.choice(BAD_PHONES)
-        return f"{self._rng.choice(('098', '086', '091', '090'))}{self._rng.randrange(10**7):07d}"
+        first, second = (
+            f"{self._rng.choice(('098', '086', '091', '090'))}{self._rng.randrange(10**7):07d}" for _ in range(2)
+        )
+        if draw < 0.22:
+            return self._rng.choice(SEVERAL_PHONES).format(first=first, second=second)
+        return first
 
     def _write(self, dossier: SimDossier, snapshot: Snapshot, *, new: bool = False) -> None:
         snapshot = replace(snapshot, at=self._business(), real_s=self._real())
@@ -157,7 +177,9 @@ class Agency:
             "phone": snapshot.phone or None,
             "received_at": _text(dossier.received_at),
             "due_at": _text(snapshot.due_at),
-            "updated_at": _text(snapshot.at),
+            "updated_at": _text(
+                snapshot.at - timedelta(seconds=self._rng.uniform(0, LATE_S) if self._late_rows else 0)
+            ),
         }
         if new:
             statement = f"INSERT INTO v_motcua_dossier VALUES ({', '.join(f':{c}' for c in COLUMNS)})"

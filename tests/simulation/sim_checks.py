@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import Any, TextIO
 
 from sim_agency import ENDED, SimDossier, Snapshot
-from sim_operator import Submit
-from sim_world import CLOCK_ERROR_S, SETTLE_S, World
+from sim_operator import ALL_PARTS, Submit
+from sim_plan import CLOCK_ERROR_S
+from sim_world import World
 
 from gateway.clock import VIETNAM
 from gateway.dossiers.phone import judge_phone
@@ -24,6 +25,8 @@ FINAL = frozenset({"delivered", "undelivered", "expired", "rejected", "cancelled
 SETTLED = frozenset({"charged", "not_charged", "refunded", "insufficient_balance", "unknown"})
 #: How long the gateway may be blind to a change in the worst weather: a source that hangs, a process that is away, a lease.
 BLIND_S = 150.0
+#: How long before a message's end a receipt must have been acknowledged to count, in seconds.
+TELLING_S = 5.0
 KIND_OF = {"ready": "result_ready", "supplement": "supplement_needed"}
 
 
@@ -34,6 +37,7 @@ class Result:
     seed: int
     violations: tuple[str, ...]
     counts: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)  # what happened at all: see :func:`_seen`
     digest: str = ""
 
     def report(self) -> str:
@@ -49,7 +53,7 @@ class Result:
         )
 
 
-def play(seed: int, echo: TextIO | None = None) -> Result:
+def play(seed: int, echo: TextIO | None = None, *, with_digest: bool = False) -> Result:
     """Run one seed and judge it."""
     gc_was = gc.isenabled()
     gc.disable()  # finalisers of dead processes' coroutines would run at moments that no seed decides
@@ -57,10 +61,9 @@ def play(seed: int, echo: TextIO | None = None) -> Result:
         world = World(seed, echo)
         world.run()
         _Judge(world).judge()
-        result = Result(seed, tuple(world.violations), _counts(world), world.history.digest())
-        world.disk.close()
-        for agency in world.agencies:
-            agency.server.engine.dispose()
+        digest = world.history.digest() if with_digest else ""
+        result = Result(seed, tuple(world.violations), _counts(world), _seen(world), digest)
+        world.close()
         return result
     finally:
         if gc_was:
@@ -80,6 +83,23 @@ def _counts(world: World) -> dict[str, int]:
     }
 
 
+def _seen(world: World) -> dict[str, int]:
+    """How often each kind of thing happened: weather, log events, and the states in which the store's rows ended."""
+    seen = Counter(world.history.seen)
+    for table, kind in (("message", "kind"), ("mo", "result"), ("charge", "profile")):
+        for row in world.disk.rows(f"SELECT {kind} AS kind, state, count(*) AS n FROM {table} GROUP BY 1, 2"):
+            seen[f"{table}/{row.kind}/{row.state}"] += row.n
+    seen[f"scenes/{len(world.plan.scenes)}"] = seen[f"nodes/{world.plan.nodes}"] = 1
+    for operator in world.operators.values():
+        for submit in operator.submits:
+            form = "payload" if submit.part == ALL_PARTS else "part" if submit.parts > 1 else "whole"
+            seen[f"submit/{form}"] += 1
+            seen[f"answer/{submit.status:#x}"] += 1
+    seen["query/in_parts"] = sum(len(query.outgoing) > 1 for query in world.queries)
+    seen["possible_duplicate"] = world.disk.rows("SELECT count(*) AS n FROM message WHERE possible_duplicate")[0].n
+    return {name: number for name, number in seen.items() if number}
+
+
 class _Judge:
     """One look at one world."""
 
@@ -88,6 +108,8 @@ class _Judge:
         self.messages = {row.id: row for row in world.disk.rows("SELECT * FROM message")}
         self.accepted: dict[int, list[Submit]] = defaultdict(list)
         self.strangers: list[Submit] = []
+        #: What operators refused by a receipt: that ends a charge as a refusing answer does.
+        self.refused = {number for operator in world.operators.values() for number in operator.refused}
         by_address: dict[tuple[str, str], list[Any]] = defaultdict(list)
         for row in self.messages.values():
             by_address[(row.destination_addr, row.source_addr)].append(row)
@@ -153,8 +175,8 @@ class _Judge:
             )
         doubled = 0
         for row in self.messages.values():
-            parts = Counter(submit.part for submit in self.accepted[row.id])
-            if row.state in ("delivered",) and len(parts) < row.parts:
+            parts = _times(self.accepted[row.id], row.parts)
+            if row.state == "delivered" and len(parts) < row.parts:
                 self._violated(
                     "nothing lost", f"{_name(row)} is {row.state}, the operator has {len(parts)} of {row.parts} parts"
                 )
@@ -176,8 +198,25 @@ class _Judge:
                     )
                 if most > 2:
                     self._violated("resent once (3)", f"{_name(row)} was taken {most} times")
-        if not self.world.stormy and doubled:
+        self._acknowledged_receipts_count()
+        if not self.world.plan.stormy and doubled:
             self._violated("nothing doubled in fair weather", f"{doubled} parts")
+
+    def _acknowledged_receipts_count(self) -> None:
+        """A message does not end for want of a receipt that was acknowledged long before (5)."""
+        if self.world.history.seen["weather/clock_jumps"]:
+            return  # the store's times say nothing
+        for row in self.messages.values():
+            if row.state != "expired" or row.reason != "no_receipt":
+                continue
+            ended = self.world.seconds_of(row.state_at)
+            told = {
+                submit.part
+                for submit in self.accepted[row.id]
+                if self.world.operators[submit.operator].told.get(submit.message_id, ended) < ended - TELLING_S
+            }
+            if ALL_PARTS in told or len(told) == row.parts:
+                self._violated("acknowledged receipts count (5)", f"{_name(row)} ended without its receipts")
 
     # -- 8 ------------------------------------------------------------------------------------------------------
 
@@ -187,12 +226,14 @@ class _Judge:
         for row in rows:
             by_key[(row.route, row.smsc_message_id)].append(row)
         for query in self.world.queries:
-            found = by_key.pop((query.operator, query.outgoing.key), [])
-            what = f"{query.outgoing.key} of {query.operator} ({query.text!r})"
-            if 0 not in query.outgoing.answers:
+            keys = [(query.operator, part.key) for part in query.outgoing]
+            found = [row for key in keys for row in by_key.pop(key, [])]
+            what = f"{query.outgoing[0].key} of {query.operator} ({query.text!r})"
+            untaken = [part for part in query.outgoing if 0 not in part.answers]
+            if untaken:
                 if len(self.world.nodes) == 1:
                     self._violated(
-                        "every query is taken", f"{what}: {query.outgoing.answers} after {query.outgoing.tries} tries"
+                        "every query is taken", f"{what}: {untaken[0].answers} after {untaken[0].tries} tries"
                     )
                 continue
             if len(found) != 1:
@@ -225,7 +266,7 @@ class _Judge:
             if charge.state not in SETTLED:
                 self._violated("every charge ends (8)", f"MO {mo.id} is still {charge.state}")
             taken = [s for row in self.messages.values() if row.mo_id == mo.id for s in self.accepted[row.id]]
-            told = {submit.service_type for submit in taken}
+            told = {submit.service_type for submit in taken if submit.message_id not in self.refused}
             if charge.state == "charged" and "1" not in told:
                 self._violated(
                     "charged only as told (8)", f"MO {mo.id} is charged, the operator was told {told or 'nothing'}"
@@ -261,14 +302,14 @@ class _Judge:
                     (first, end)
                     for first, end, _ in entries
                     if first.real_s <= submit.at
-                    and (end is None or submit.at <= end.real_s + BLIND_S + self.world.hold_s)
+                    and (end is None or submit.at <= end.real_s + BLIND_S + self.world.plan.hold_s)
                 ]
                 if not seen:
                     self._violated(
                         "no notice that is not due", f"{_name(row)} left at {submit.business}, entries {entries}"
                     )
                 elif all(
-                    submit.business < first.at + timedelta(seconds=self.world.hold_s - 2 * CLOCK_ERROR_S)
+                    submit.business < first.at + timedelta(seconds=self.world.plan.hold_s - 2 * CLOCK_ERROR_S)
                     for first, _ in seen
                 ):
                     self._violated("the hold", f"{_name(row)} left at {submit.business}")
@@ -282,9 +323,9 @@ class _Judge:
         if not standing:
             return
         first, _, snapshots = standing[0]
-        if self.world.reactor.seconds() - snapshots[-1].real_s < SETTLE_S:
+        if snapshots[-1].real_s > self.world.calm_at:
             return
-        if _same_day(dossier, snapshots):
+        if _same_day(dossier):
             return
         if not rows:
             self._violated(
@@ -300,7 +341,7 @@ class _Judge:
                 local = submit.business.astimezone(VIETNAM)
                 slack = timedelta(seconds=CLOCK_ERROR_S)
                 begin = local.replace(hour=17, minute=30, second=0, microsecond=0) - slack
-                if not begin <= local <= local.replace(hour=20, minute=0, second=0, microsecond=0) + slack:
+                if local < begin:  # how late it may be is seen at the wire
                     self._violated("the apology's hours", f"{_name(row)} left at {local:%d %H:%M:%S}")
                 tomorrow = (local + timedelta(days=1)).date()
                 recent = list(_valid(dossier, submit.at - BLIND_S, submit.at))
@@ -311,6 +352,15 @@ class _Judge:
                     for snap in recent
                 ):
                     self._violated("apology only for those due tomorrow", f"{_name(row)} left at {local}: {recent}")
+
+
+def _times(submits: list[Submit], parts: int) -> dict[int, int]:
+    """part → how often the operator took it; only those that it has."""
+    counted = Counter(submit.part for submit in submits)
+    whole = counted.pop(ALL_PARTS, 0)
+    if whole:
+        counted.update(dict.fromkeys(range(1, parts + 1), whole))
+    return dict(counted)
 
 
 #: The first snapshot in a state, the one that ended it (None: it stands), and all snapshots within.
@@ -335,9 +385,10 @@ def _valid(dossier: SimDossier, since_s: float, until_s: float) -> Iterator[Snap
             yield snapshot
 
 
-def _same_day(dossier: SimDossier, snapshots: list[Snapshot]) -> bool:
+def _same_day(dossier: SimDossier) -> bool:
+    """Exempt, or it was: what came into its state as exempt is not announced when its due date moves."""
     day = dossier.received_at.astimezone(VIETNAM).date()
-    return any(snapshot.due_at.astimezone(VIETNAM).date() == day for snapshot in snapshots)
+    return any(snapshot.due_at.astimezone(VIETNAM).date() == day for snapshot in dossier.history)
 
 
 def _number(phone: str) -> str:

@@ -22,6 +22,8 @@ from zope.interface import implementer
 log = structlog.get_logger()
 
 START_S = 1_000_000.0
+#: How long octets are under way when nothing is wrong, in seconds.
+QUICK_S = (0.001, 0.02)
 _IDLE, _DONE, _CANCELLED = 0, 1, 2
 
 
@@ -141,7 +143,7 @@ class Network:
 
     def __init__(self, reactor: VirtualReactor, rng: random.Random) -> None:
         self.reactor, self._rng = reactor, rng
-        self.latency_s = (0.001, 0.02)
+        self.latency_s = QUICK_S
         self._ports: dict[int, Any] = {}
         self.unreachable: dict[int, str] = {}  # port: "refused" or "silent"
         self.links: list[Link] = []

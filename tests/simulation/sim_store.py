@@ -6,6 +6,7 @@ what it had committed stays though it never learns of it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import sqlite3
@@ -24,19 +25,27 @@ from gateway.db import GROUP_LIMIT, Database, _Job, make_engine
 from gateway.errors import StaleStateError, StoreError
 from gateway.store import migrate
 
+#: How long transactions take when nothing is wrong, in seconds.
+QUICK_WRITE_S = (0.001, 0.006)
+QUICK_READ_S = (0.001, 0.004)
+QUICK_SOURCE_S = (0.002, 0.03)
+
 
 @functools.cache
-def _migrated() -> bytes:
+def _migrated() -> sqlite3.Connection:
     """An empty store with the present schema, made once in a process."""
+    memory = sqlite3.connect(":memory:")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.sqlite3"
         migrate.upgrade(f"sqlite:///{path}")
-        connection = sqlite3.connect(path)
-        try:
-            connection.execute("PRAGMA journal_mode = DELETE")
-            return connection.serialize()
-        finally:
-            connection.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.backup(memory)
+    return memory
+
+
+#: Engines that no world uses now. They keep the statements that they have compiled, which is most of what a world costs to make.
+_STORES: list[Engine] = []
+_SERVERS: list[Engine] = []
 
 
 class Disk:
@@ -44,15 +53,15 @@ class Disk:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.engine: Engine = make_engine("sqlite://")
+        self.engine: Engine = _STORES.pop() if _STORES else make_engine("sqlite://")
         with self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            driver.deserialize(_migrated())
-        self.write_s = (0.001, 0.006)
-        self.read_s = (0.001, 0.004)
+            _migrated().backup(driver)
+        self.write_s, self.read_s = QUICK_WRITE_S, QUICK_READ_S
         self.down = False  # every call fails before it does anything
+        self.full = False  # nothing can be written
         self.torn = 0.0  # share of groups whose commit happens although the answer says it failed
-        self.twice = 0.1  # share of groups that are rolled back and run again
+        self.twice = 0.05  # share of groups that are rolled back and run again
         self.on_fault: Callable[[str], None] = lambda fault: None
 
     def look_at(self, results: list[tuple[_Job, object]]) -> None:
@@ -67,7 +76,8 @@ class Disk:
             return list(connection.execute(sa.text(query), values))
 
     def close(self) -> None:
-        self.engine.dispose()
+        """The world is over; another may use the engine."""
+        _STORES.append(self.engine)
 
 
 class _Again(Exception):
@@ -111,7 +121,7 @@ class SimDatabase(Database):
     def _write(self) -> None:
         group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
         disk = self._disk
-        if disk.down:
+        if disk.down or disk.full:
             results = [(job, _away(job)) for job in group]
         else:
             if disk.rng.random() < disk.twice:
@@ -150,9 +160,16 @@ class Server:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.engine = make_engine("sqlite://")
-        self.delay_s = (0.002, 0.03)
+        self.engine = _SERVERS.pop() if _SERVERS else make_engine("sqlite://")
+        self.delay_s = QUICK_SOURCE_S
         self.down = False
+        self.polls = 0  # that were answered
+
+    def close(self) -> None:
+        """The world is over; another may use the engine."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE v_motcua_dossier")
+        _SERVERS.append(self.engine)
 
 
 class SimSourceDatabase(Database):
@@ -171,7 +188,9 @@ class SimSourceDatabase(Database):
         return done
 
     def _look(self, job: _Job) -> None:
-        result = _away(job) if self._server.down else self._run_one(job, write=False)
+        server = self._server
+        result = _away(job) if server.down else self._run_one(job, write=False)
+        server.polls += job.desc.startswith("poll ") and not isinstance(result, Failure)
         self._depth -= 1
         if not job.done.called:  # given up meanwhile
             job.done.callback(result)
