@@ -29,8 +29,10 @@ from simulator.control_client import ControlClient
 
 #: A machine that stands still for so long may let answers come too late: it is counted among the strikes.
 STALL_S = 0.7
-#: How long the gateway may take to come to rest, in seconds: generous, a busy machine must not fail a run.
-SETTLE_S = 120.0
+#: A gateway in which nothing has moved for so long will not come to rest, in seconds: a busy machine must not fail a run.
+SETTLE_S = 60.0
+#: And one in which things move for ever does not, either.
+SETTLE_MOST_S = 400.0
 #: Nothing has moved for so long: what is still in hand is a claim whose commit was never answered.
 STILL_S = 5.0
 #: Waits of the last life: what no receipt will ever settle ends now.
@@ -248,21 +250,21 @@ class Storm:
                 self.daemon.end()
 
     def _wait(self, what: str, rest: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + SETTLE_S
-        seen, since = None, time.monotonic()
+        began = since = moved = time.monotonic()
+        seen: dict[str, int] | None = None
         while not rest():
             now = time.monotonic()
             self.daemon.keep()
             self._traffic.keep()
             picture = self._picture()
             if picture != seen:
-                seen, since = picture, now
+                seen, since, moved = picture, now, now
             elif now - since > STILL_S and picture.get("sending") and self.daemon.bound:
                 # A claim that was committed though its connection was lost is given back after half a minute.
                 self.note("lost_claims", sending=picture["sending"])
                 self.daemon.end()
                 since = now
-            if now > deadline:
+            if now - moved > SETTLE_S or now - began > SETTLE_MOST_S:
                 self._unsettled.append(f"{what}; last seen: {picture}; {self._smsc_waits()}")
                 return
             time.sleep(0.2)  # between two looks
