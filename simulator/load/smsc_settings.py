@@ -25,9 +25,11 @@ def settings_of(options: dict[str, Any], seed: int | None) -> SimulatorSettings:
             "window": 10_000,
             "receipts": {"delay": 0.05},
         }
-        settings = parse_settings({"accounts": {"load": account}, "log": {"level": "warning"}})
+        settings = parse_settings({"accounts": {"load": account}})
+    quiet = {"level": "warning"} if settings.log.level == "info" else {}  # no line for each MO
     return settings.model_copy(
         update={
+            "log": settings.log.model_copy(update=quiet),
             "seed": settings.seed if seed is None else seed,
             "control": settings.control.model_copy(update={"port": options["control_port"], "pdu_entries": 0}),
             "record": settings.record.model_copy(update={"memory_entries": 0}),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.errors import SimulatorError
 from simulator.load.latencies import Latencies
 from simulator.load.pace import Pace
 from simulator.load.report import report_lines
+from simulator.load.smsc_settings import codes, settings_of
 from simulator.load.templates import NumberPattern, TextTemplate
 
 
@@ -141,3 +144,39 @@ def test_the_report_names_what_is_missing() -> None:
     ):
         assert words in text
     assert "milliseconds from sending" in "\n".join(report_lines({**report, "offered_per_s": None}))
+
+
+def smsc_options(**changed: object) -> dict[str, object]:
+    return {
+        "config": None,
+        "port": 2999,
+        "system_id": "load",
+        "password": "load",
+        "control_port": 0,
+        "window": 70,
+        **changed,
+    }
+
+
+def test_as_smsc_a_file_keeps_its_accounts_and_nothing_is_kept_to_look_at(tmp_path: Path) -> None:
+    own = settings_of(smsc_options(), 5)
+    assert (own.seed, list(own.accounts), own.accounts["load"].port) == (5, ["load"], 2999)
+    path = tmp_path / "simulator.yaml"
+    path.write_text("seed: 3\naccounts: {viettel: {port: 2776, tps: 7}}\n", encoding="utf-8")
+    filed = settings_of(smsc_options(config=path), None)
+    assert (filed.seed, filed.accounts["viettel"].tps, filed.log.level) == (3, 7, "warning")
+    for settings in (own, filed):
+        assert (settings.sessions.deliver_window, settings.control.pdu_entries) == (70, 0)
+        assert settings.record.memory_entries == 0
+
+
+def test_codes_are_lines_of_a_file(tmp_path: Path) -> None:
+    assert codes(None)[:2] == ["0101700000", "0101700001"]
+    path = tmp_path / "codes"
+    path.write_text("\ufeff0101701234\n\n 0101705678 \n", encoding="utf-8")
+    assert codes(path) == ["0101701234", "0101705678"]
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(SimulatorError, match="has no codes"):
+        codes(path)
+    with pytest.raises(SimulatorError, match="cannot be read"):
+        codes(tmp_path / "none")
