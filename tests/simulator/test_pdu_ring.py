@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from simulator_rig import Rig
 from twisted.internet.task import Clock
 
@@ -81,3 +83,50 @@ def test_without_entries_nothing_is_tapped() -> None:
     rig.bound().submitted()
     assert rig.simulator.world.pdus.count == 0
     assert rig.simulator.status()["accounts"][0]["binds"][0]["pdus_received"] == 0
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=40),
+    st.lists(st.integers(1, 60), min_size=1, max_size=30),
+    st.integers(1, 12),
+    st.integers(0, 45),
+)
+def test_however_the_octets_come_every_pdu_has_its_number(
+    pdus: list[tuple[bool, int]], cuts: list[int], kept: int, after: int
+) -> None:
+    """The two streams in pieces of any size: what the ring shows are the newest whole PDUs, in the order of their ends."""
+    held = ring(entries=kept)
+    tap = WireTap(held, "p", 65_536)
+    waiting = {True: b"", False: b""}
+    ends: list[tuple[bool, bytes]] = []
+    for number, (sent, size) in enumerate(pdus):
+        frame = encode(SubmitSm(sequence_number=number + 1, short_message=b"x" * size))
+        ends.append((sent, frame))
+        waiting[sent] += frame
+        turn = 0
+        while waiting[sent]:  # whole frames at the end of each round, so that the order of ends is that of the list
+            cut = cuts[(number + turn) % len(cuts)]
+            tap(sent, waiting[sent][:cut])
+            waiting[sent] = waiting[sent][cut:]
+            turn += 1
+    expected = [(index, sent, frame) for index, (sent, frame) in enumerate(ends, start=1)]
+    shown = expected[-kept:]
+    assert held.count == len(expected)
+    assert held.first_in_memory == (shown[0][0] if shown else 1)
+    found = [(entry.n, entry.sent, entry.octets) for entry in held.after(after)]
+    assert found == [one for one in shown if one[0] > after]
+    assert [entry.n for entry in held.newest_first()] == [one[0] for one in reversed(shown)]
+    assert [(entry.octets if entry else None) for entry in map(held.get, range(1, len(expected) + 2))] == [
+        one[2] if one in shown else None for one in expected
+    ] + [None]
+
+
+def test_many_pdus_in_one_piece_are_cut_when_somebody_asks() -> None:
+    held = ring(entries=3)
+    tap = WireTap(held, "p", 65_536)
+    frames = [encode(EnquireLink(number)) for number in range(1, 6)]
+    tap(False, b"".join(frames) + frames[0][:7])
+    assert [(entry.n, entry.octets) for entry in held.after(0)] == [(3, frames[2]), (4, frames[3]), (5, frames[4])]
+    tap(False, frames[0][7:])
+    assert [entry.n for entry in held.after(0)] == [4, 5, 6]
+    assert tap.wire.received == 6
