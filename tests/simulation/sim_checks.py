@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TextIO
 
+import sim_past
 from sim_agency import ENDED, SimDossier, Snapshot
 from sim_operator import ALL_PARTS, Submit
 from sim_plan import CLOCK_ERROR_S
@@ -25,6 +26,7 @@ FINAL = frozenset({"delivered", "undelivered", "expired", "rejected", "cancelled
 SETTLED = frozenset({"charged", "not_charged", "refunded", "insufficient_balance", "unknown"})
 #: How long the gateway may be blind to a change in the worst weather: a source that hangs, a process that is away, a lease.
 BLIND_S = 150.0
+MESSAGES = f"SELECT * FROM message WHERE coalesce(source, '') <> '{sim_past.SOURCE}'"
 #: How long before a message's end a receipt must have been acknowledged to count, in seconds.
 TELLING_S = 5.0
 KIND_OF = {"ready": "result_ready", "supplement": "supplement_needed"}
@@ -71,7 +73,7 @@ def play(seed: int, echo: TextIO | None = None, *, with_digest: bool = False) ->
 
 
 def _counts(world: World) -> dict[str, int]:
-    states = Counter(row.state for row in world.disk.rows("SELECT state FROM message"))
+    states = Counter(row.state for row in world.disk.rows(f"SELECT state FROM ({MESSAGES})"))
     return {
         "dossiers": sum(len(agency.dossiers) for agency in world.agencies),
         "messages": sum(states.values()),
@@ -86,9 +88,9 @@ def _counts(world: World) -> dict[str, int]:
 def _seen(world: World) -> dict[str, int]:
     """How often each kind of thing happened: weather, log events, and the states in which the store's rows ended."""
     seen = Counter(world.history.seen)
-    for table, kind in (("message", "kind"), ("mo", "result"), ("charge", "profile")):
+    for table, kind in ((f"({MESSAGES})", "kind"), ("mo", "result"), ("charge", "profile")):
         for row in world.disk.rows(f"SELECT {kind} AS kind, state, count(*) AS n FROM {table} GROUP BY 1, 2"):
-            seen[f"{table}/{row.kind}/{row.state}"] += row.n
+            seen[f"{table if table.isalpha() else 'message'}/{row.kind}/{row.state}"] += row.n
     seen[f"scenes/{len(world.plan.scenes)}"] = seen[f"nodes/{world.plan.nodes}"] = 1
     for operator in world.operators.values():
         for submit in operator.submits:
@@ -105,7 +107,7 @@ class _Judge:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.messages = {row.id: row for row in world.disk.rows("SELECT * FROM message")}
+        self.messages = {row.id: row for row in world.disk.rows(MESSAGES)}
         self.accepted: dict[int, list[Submit]] = defaultdict(list)
         self.strangers: list[Submit] = []
         #: What operators refused by a receipt: that ends a charge as a refusing answer does.
@@ -139,6 +141,8 @@ class _Judge:
 
     def judge(self) -> None:
         self._program_faults()
+        if self.world.plan.past:
+            sim_past.judge(self.world)
         self._every_message_ends()
         self._nothing_lost_nothing_doubled()
         self._queries()

@@ -20,8 +20,8 @@ LOGGED = (
     "message_delayed", "message_rejected", "message_failed", "possible_duplicates_queued", "doubt_settled_by_receipt",
     "leases_lapsed", "lease_not_renewed", "lease_had_lapsed", "live_nodes", "not_recorded", "outcome_too_late",
     "number_moved", "kept_for_morning", "mo_repeated", "mo_taken_up", "mo_not_recorded", "mo_part_received",
-    "source_down", "source_up", "source_taken_over", "poll_not_recorded", "notice_cancelled", "state_conflicts",
-    "job_started", "job_done", "job_put_off", "job_missed", "charge_settled", "drained",
+    "source_down", "source_up", "poll_not_recorded", "notice_cancelled", "state_conflicts",
+    "job_started", "job_done", "job_missed", "retention_done", "charge_settled", "drained",
 )  # fmt: skip
 
 #: Kinds of messages and the states in which they ended.

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.app.gateway import Gateway
 from gateway.dossiers.source import Source
+from gateway.jobs import retention
 from gateway.mo import receiver
 from gateway.settings import GatewaySettings
 from gateway.store import jobs, lease_clock, nodes
@@ -163,6 +164,9 @@ def constants_changed(world: World) -> Iterator[None]:
     with ExitStack() as stack:
         for module in (lease_clock, nodes, jobs):
             stack.enter_context(mock.patch.object(module, "lease_now", lease_now))
+        if world.plan.past:
+            stack.enter_context(mock.patch.object(retention, "START_AFTER_S", 2.0))
+            stack.enter_context(mock.patch.object(retention, "LOOK_S", 6.0))
         stack.enter_context(mock.patch.object(receiver, "UPKEEP_INTERVAL_S", UPKEEP_S))
         stack.enter_context(mock.patch.object(receiver, "SWEEP_EVERY", 2))
         yield

@@ -66,6 +66,7 @@ class Plan:
     references: bool
     ported: float  # share of numbers that have moved to another operator
     late_rows: bool  # agencies' rows become visible some seconds after the time that they carry
+    past: bool  # the store holds messages of earlier months, and retention runs by day
     operators: dict[str, OperatorPlan]
 
     def about(self) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class Plan:
             "references": self.references,
             "ported": self.ported,
             "late_rows": self.late_rows,
+            "past": self.past,
             **{name: _brief(operator) for name, operator in self.operators.items()},
         }
 
@@ -106,6 +108,7 @@ def draw(seed: int) -> Plan:
         references=rng.random() < 0.8,
         ported=rng.choice((0.0, 0.0, 0.3)),
         late_rows=rng.random() < 0.3,
+        past=rng.random() < 0.25,
         operators={name: _operator(rng) for name in PORTS},
     )
 

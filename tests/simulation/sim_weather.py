@@ -165,7 +165,7 @@ class Weather:
 
     def _process_killed(self) -> None:
         self._world.history.seen["weather/process_killed"] += 1
-        self._rng.choice(self._world.nodes).kill(self._rng.choice((0.2, 2.0, 12.0)))
+        self._rng.choice(self._world.nodes).kill(self._rng.choice((0.2, 2.0, 12.0 * self._world.plan.nodes)))
 
     def _all_killed(self) -> None:
         self._world.history.struck("all_killed")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
+import sim_past
 import structlog
 from sim_agency import Agency
 from sim_history import History
@@ -72,6 +73,8 @@ class World:
         self.licence = {name: operator.licence for name, operator in plan.operators.items()}
         self.network = Network(self.reactor, random.Random(f"{seed}/network"))
         self.disk = Disk(random.Random(f"{seed}/disk"))
+        if plan.past:
+            sim_past.fill(self.disk, FIRST)
         self.disk.on_fault = self.history.faults_logged.append
         self.operators = {name: self._operator(name, port) for name, port in PORTS.items()}
         self.agencies = [self._agency(number) for number in (1, 2)]
@@ -160,7 +163,7 @@ class World:
                 "notices": {"hold_s": self.plan.hold_s, "reannounce_after_s": 3600, "accents": self.plan.accents},
                 "queries": {"per_sender_per_day": 100, "errors_per_sender_per_hour": 50},
                 "doubt": {"wait_s": 14.0},
-                "retention": {"receipt_wait_s": 32.0, "waiting_receipt_s": 28.0},
+                "retention": {"receipt_wait_s": 32.0, "waiting_receipt_s": 28.0, "rows": 5},
                 "trace_socket": None,
             }
         )
