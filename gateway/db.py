@@ -35,6 +35,10 @@ GROUP_LIMIT = 256
 SQLITE_BUSY_MS = 10_000
 #: How long a connection to a server may take. A host that swallows packets would otherwise hold the writer for minutes.
 CONNECT_TIMEOUT_S = 5
+#: A transaction of ours that waits for us for so long is ended by PostgreSQL, and its locks with it, in milliseconds. A process that
+#: was stopped, or a machine that vanished, in the middle of one would else hold up the writers of all other nodes (the
+#: server's own TCP time-out is two hours), and the takeover of its work. Less than the rest of a lease, far more than our longest pause.
+IDLE_IN_TRANSACTION_MS = 10_000
 #: How often a function is run again that lost against another node (deadlock, serialization failure).
 CONFLICT_TRIES = 4
 #: serialization_failure, deadlock_detected (PostgreSQL, appendix A)
@@ -78,9 +82,12 @@ def make_engine(
         return engine
     if parsed.get_backend_name() == "postgresql":
         arguments.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
-    return sa.create_engine(
+    engine = sa.create_engine(
         url, pool_size=readers + 1, max_overflow=0, pool_pre_ping=True, pool_recycle=1800, connect_args=arguments
     )
+    if parsed.get_backend_name() == "postgresql" and not read_only:
+        _bound_transactions(engine)
+    return engine
 
 
 def _in_memory(url: sa.URL) -> bool:
@@ -107,6 +114,15 @@ def _tune_sqlite(engine: Engine, *, wal: bool, read_only: bool) -> None:
     def on_begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get("motcua_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _bound_transactions(engine: Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
+        cursor.close()
+        connection.commit()  # what a rolled back transaction has set is undone
 
 
 class Database:
