@@ -7,7 +7,7 @@ from nodes_lab import NodesLab
 
 LICENCE = 60
 #: Waits in the outbox whenever a node is stopped: some seconds of work.
-BACKLOG = 240
+BACKLOG = 150
 
 
 def test_nodes_are_restarted_one_by_one_under_load(nodes_lab: NodesLab) -> None:
