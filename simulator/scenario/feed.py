@@ -37,8 +37,10 @@ class Feed:
         self._simulator = simulator
         self._journal = journal
         self._submits: OrderedDict[tuple[str, int], list[tuple[str, Pdu]]] = OrderedDict()  # system_id, sequence_number
-        self._unanswered: dict[tuple[str, int], Submitted] = {}  # peer, sequence_number
-        self._shown: set[tuple[str, ...]] = set()  # message_ids of texts that were told
+        self._unanswered: dict[
+            tuple[str, int], list[Submitted]
+        ] = {}  # peer, sequence_number; several of a submit_multi
+        self._shown: set[tuple[str, ...]] = set()  # handset and message_ids of texts that were told
         self._booked: dict[str, int] = {}  # lines of each account's books that were told
         #: submit_sm without an answer, of each connection; and whose account it is.
         self.open: dict[str, set[int]] = {}
@@ -92,8 +94,7 @@ class Feed:
                 self._submits.popitem(last=False)
         elif entry.sent and command_id & RESPONSE_BIT:
             self.open.get(event.peer, set()).discard(number)
-            submitted = self._unanswered.pop((event.peer, number), None)
-            if submitted is not None:
+            for submitted in self._unanswered.pop((event.peer, number), ()):
                 submitted.answered_at = event.at
         self._journal.add(event)
 
@@ -145,6 +146,8 @@ class Feed:
 
     def _note_unbind(self, entry: dict[str, Any]) -> None:
         self.open.pop(entry["peer"], None)
+        for key in [key for key in self._unanswered if key[0] == entry["peer"]]:
+            del self._unanswered[key]
         self._journal.add(
             Unbound(
                 at=entry["at"],
@@ -176,7 +179,7 @@ class Feed:
             outcome=entry["outcome"],
         )
         if entry["outcome"] == "answered":
-            self._unanswered[peer, entry["sequence_number"]] = submitted
+            self._unanswered.setdefault((peer, entry["sequence_number"]), []).append(submitted)
         else:
             self.open.get(peer, set()).discard(entry["sequence_number"])
         self._journal.add(submitted)
@@ -224,9 +227,10 @@ class Feed:
 
     def _handset(self, number: str) -> None:
         for message in self._simulator.world.inbox.messages(number):
-            if message.missing or message.message_ids in self._shown:
+            key = (number, *message.message_ids)  # the destinations of a submit_multi share their id
+            if message.missing or key in self._shown:
                 continue
-            self._shown.add(message.message_ids)
+            self._shown.add(key)
             self._journal.add(
                 HandsetText(
                     at=message.at,

@@ -381,3 +381,17 @@ def test_since_a_step() -> None:
     assert played(steps.format(since="start"), bind()).passed
     assert "nothing within 2 s" in failure(played(steps.format(since="the cut"), bind()))
     assert "nothing within 2 s" in failure(played(steps.format(since="now"), bind()))
+
+
+def test_a_submit_multi_is_a_submit_for_each_destination() -> None:
+    from gateway.smpp.pdu import SmeAddress, SubmitMulti
+
+    steps = """
+  - expect: {submit_sm: {destination_addr: "84905000001", accepted: true}}
+  - expect: {submit_sm: {destination_addr: "84905000002", contains: chao}}
+  - expect: {once: {of: text, by: to, count: 2}}
+"""
+    numbers = tuple(SmeAddress(1, 1, f"8490500000{n}") for n in (1, 2))
+    request = SubmitMulti(source_addr="8083", dest_address=numbers, short_message=b"Xin chao")
+    result = played(steps, sends_request(request))
+    assert result.passed, failure(result)
