@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from gateway.model import ChargeDecision, ClaimedMessage, MessageKind, MessageState, PartState
 from gateway.store.rollup import TAKEN
 from gateway.store.schema import message, message_part
-from gateway.store.sql import in_list, plain_datetime
+from gateway.store.sql import array_text, in_list, plain_datetime
 from gateway.store.states import state_is
 
 
@@ -104,7 +104,7 @@ ORDER BY priority, id LIMIT %s FOR UPDATE SKIP LOCKED
 #: statement the planner may join it with the whole backlog: after a burst, with statistics of before, 1.5 s instead of 60 ms.
 _POSTGRESQL_TAKE = f"""
 UPDATE message SET state = 'sending', reason = '', node = %s, attempts = attempts + 1, state_at = %s
-WHERE id = ANY(%s) AND state = 'queued' RETURNING {_COLUMNS}
+WHERE id = ANY(%s::bigint[]) AND state = 'queued' RETURNING {_COLUMNS}
 """
 
 
@@ -120,7 +120,7 @@ def _take_postgresql(
         fitting.append(number)
     if not fitting:
         return []
-    return list(conn.exec_driver_sql(_POSTGRESQL_TAKE, (node, now, fitting)))
+    return list(conn.exec_driver_sql(_POSTGRESQL_TAKE, (node, now, array_text(fitting))).all())
 
 
 def _expire(conn: Connection, ids: Sequence[int], now: datetime) -> None:

@@ -8,7 +8,7 @@ is not as the caller thinks is never changed here.
 
 A statement of SQLite is given its rows as one JSON text, and answers in one row: its driver gives up the interpreter's
 lock and takes it again for each step of a statement, and a thread that has to wait for the lock a thousand times a
-transaction does little else.
+transaction does little else. A statement of PostgreSQL takes and gives arrays, which its driver reads in C.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from gateway.model import IncomingReceipt, PartState, SubmitOutcome
-from gateway.store.sql import plain_datetime
+from gateway.store.sql import array_text, plain_datetime
 
 #: An outcome of a part with the key of its id.
 Keyed = tuple[SubmitOutcome, str]
@@ -124,12 +123,8 @@ def _deliver_sqlite(
         alone = _alone(places)
         kept = [at for at, fit in enumerate(usual) if fit and places[at] in alone]
         places, numbers = [places[at] for at in kept], [numbers[at] for at in kept]
-    by_told: dict[tuple[str, str], list[int]] = {}
-    for place, number in zip(places, numbers, strict=True):
-        receipt = receipts[place]
-        by_told.setdefault((receipt.stat, receipt.error), []).append(number)
     moment = plain_datetime("sqlite", now)
-    for (stat, error), those in by_told.items():
+    for (stat, error), those in _by_told(receipts, places, numbers).items():
         conn.exec_driver_sql(_SQLITE_DELIVER_PARTS, (moment, stat, error, json.dumps(those)))
     if numbers:
         conn.exec_driver_sql(_SQLITE_DELIVER, (moment, json.dumps(numbers)))
@@ -145,83 +140,86 @@ def _alone(places: Sequence[int]) -> set[int]:
     return once - again
 
 
+def _by_told(
+    receipts: Sequence[IncomingReceipt], places: Sequence[int], numbers: Sequence[int]
+) -> dict[tuple[str, str], list[int]]:
+    """(stat, error) → the messages of which that is told."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for place, number in zip(places, numbers, strict=True):
+        receipt = receipts[place]
+        found.setdefault((receipt.stat, receipt.error), []).append(number)
+    return found
+
+
 # -- PostgreSQL --------------------------------------------------------------------------------------------------------
 
+# Rows are named by lists of values, never by a join or a subquery: then only the months concerned are planned and locked
+# (gateway.store.partitions), and no statistics of yesterday make the planner read a whole table.
+
 _POSTGRESQL_ACCEPT = """
-WITH told AS (
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-        AS told (id, bind, smsc_id, id_key, answered_at)
-),
-moved AS (
-    UPDATE message
-    SET state = 'accepted', reason = '', node = NULL, state_at = %s, accepted_at = coalesce(message.accepted_at, %s)
-    FROM told
-    WHERE message.id = told.id AND message.state = 'sending' AND message.node = %s AND message.parts = 1
-      AND message.attempts = 1 AND message.mo_id IS NULL
-    RETURNING message.id, message.route, told.bind, told.smsc_id, told.id_key, told.answered_at
-),
-parts AS (
-    INSERT INTO message_part
-        (message_id, part, state, reason, bind, route, smsc_message_id, id_key, command_status, answered_at)
-    SELECT id, 1, 'accepted', '', bind, route, smsc_id, id_key, 0, coalesce(answered_at, %s) FROM moved
+WITH moved AS (
+    UPDATE message SET state = 'accepted', reason = '', node = NULL, state_at = %s, accepted_at = coalesce(accepted_at, %s)
+    WHERE id = ANY(%s::bigint[]) AND state = 'sending' AND node = %s AND parts = 1 AND attempts = 1 AND mo_id IS NULL
+    RETURNING id, route
 )
-SELECT id, route FROM moved
+SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(route), '{}') FROM moved
+"""
+_POSTGRESQL_NEW_PARTS = """
+INSERT INTO message_part (message_id, part, state, reason, bind, route, smsc_message_id, id_key, command_status, answered_at)
+SELECT id, 1, 'accepted', '', bind, route, smsc_id, id_key, 0, coalesce(answered_at, %s)
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+    AS told (id, bind, route, smsc_id, id_key, answered_at)
+"""
+_POSTGRESQL_MEANT = """
+SELECT coalesce(array_agg(id_key), '{}'), coalesce(array_agg(message_id), '{}') FROM message_part
+WHERE route = %s AND id_key = ANY(%s::text[])
 """
 #: ``message`` decides, under its lock, and the part follows: as a message of one part that is accepted has an accepted part.
 _POSTGRESQL_DELIVER = """
-WITH meant AS (
-    SELECT wanted.place, wanted.stat, wanted.error, message_part.message_id,
-           count(*) OVER (PARTITION BY wanted.place) AS found
-    FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY AS wanted (id_key, stat, error, place)
-    JOIN message_part ON message_part.route = %s AND message_part.id_key = wanted.id_key
-),
-moved AS (
+WITH moved AS (
     UPDATE message SET state = 'delivered', reason = '', node = NULL, state_at = %s
-    FROM meant
-    WHERE message.id = meant.message_id AND meant.found = 1 AND message.state = 'accepted' AND message.parts = 1
-      AND message.mo_id IS NULL
-    RETURNING message.id, meant.place, meant.stat, meant.error
-),
-parts AS (
-    UPDATE message_part
-    SET state = 'delivered', reason = '', final_at = %s, receipt_stat = moved.stat, receipt_error = moved.error
-    FROM moved
-    WHERE message_part.message_id = moved.id AND message_part.part = 1
+    WHERE id = ANY(%s::bigint[]) AND state = 'accepted' AND parts = 1 AND mo_id IS NULL
+    RETURNING id
 )
-SELECT place, id FROM moved
+SELECT coalesce(array_agg(id), '{}') FROM moved
+"""
+_POSTGRESQL_DELIVER_PARTS = """
+UPDATE message_part SET state = 'delivered', reason = '', final_at = %s, receipt_stat = %s, receipt_error = %s
+WHERE part = 1 AND message_id = ANY(%s::bigint[])
 """
 
 
 def _accept_postgresql(conn: Connection, node: str, outcomes: Sequence[Keyed], now: datetime) -> dict[int, str]:
-    known = sorted(outcomes)  # one order everywhere: two nodes do not wait for each other in a circle
-    arguments: tuple[Any, ...] = (
-        [outcome.message_id for outcome, _ in known],
-        [outcome.bind for outcome, _ in known],
-        [outcome.smsc_message_id for outcome, _ in known],
-        [key for _, key in known],
-        [outcome.at for outcome, _ in known],
-        now,
-        now,
-        node,
-        now,
-    )
-    rows: Sequence[Any] = conn.exec_driver_sql(_POSTGRESQL_ACCEPT, arguments).all()
-    return dict(rows)
+    numbers = sorted([outcome.message_id for outcome, _ in outcomes])  # in one order: no two nodes wait in a circle
+    moved = conn.exec_driver_sql(_POSTGRESQL_ACCEPT, (now, now, array_text(numbers), node)).one()
+    routes: dict[int, str] = dict(zip(*moved, strict=True))
+    if routes:
+        new = [
+            (told.message_id, told.bind, routes[told.message_id], told.smsc_message_id, key)
+            for told, key in outcomes
+            if told.message_id in routes
+        ]
+        answered = [told.at for told, _ in outcomes if told.message_id in routes]
+        columns = [array_text(column) for column in zip(*new, strict=True)]
+        conn.exec_driver_sql(_POSTGRESQL_NEW_PARTS, (now, *columns, answered if any(answered) else None))
+    return routes
 
 
 def _deliver_postgresql(
     conn: Connection, route: str, receipts: Sequence[IncomingReceipt], now: datetime
 ) -> tuple[list[int], list[int]]:
-    arguments: tuple[Any, ...] = (
-        [receipt.id_keys[0] for receipt in receipts],
-        [receipt.stat for receipt in receipts],
-        [receipt.error for receipt in receipts],
-        route,
-        now,
-        now,
-    )
-    rows = conn.exec_driver_sql(_POSTGRESQL_DELIVER, arguments).all()
-    return [place - 1 for place, _ in rows], [number for _, number in rows]
+    wanted = {receipt.id_keys[0]: place for place, receipt in enumerate(receipts)}
+    keys, numbers = conn.exec_driver_sql(_POSTGRESQL_MEANT, (route, array_text(list(wanted)))).one()
+    found = [wanted[key] for key in keys]
+    alone = _alone(found)
+    place_of = {number: place for place, number in zip(found, numbers, strict=True) if place in alone}
+    if not place_of:
+        return [], []
+    moved: list[int] = conn.exec_driver_sql(_POSTGRESQL_DELIVER, (now, array_text(sorted(place_of)))).scalar_one()
+    places = [place_of[number] for number in moved]
+    for (stat, error), those in _by_told(receipts, places, moved).items():
+        conn.exec_driver_sql(_POSTGRESQL_DELIVER_PARTS, (now, stat, error, array_text(those)))
+    return places, moved
 
 
 _ACCEPT = {"sqlite": _accept_sqlite, "postgresql": _accept_postgresql}

@@ -7,7 +7,7 @@ it once and the driver prepares it once, however long the list is. SQLite takes 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +60,15 @@ def insert_rows(conn: Connection, table: sa.Table, names: tuple[str, ...], rows:
     else:
         marks = ", ".join("?" * len(names))
         conn.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", rows)
+
+
+def array_text(values: Sequence[Any]) -> Any:
+    """A list of numbers, texts without control characters, or None as PostgreSQL writes an array, for ``%s::bigint[]`` and the like.
+
+    The driver's own way matches a pattern for each text, in Python. A list that needs escapes is left to it.
+    """
+    text = json.dumps(values, ensure_ascii=False)
+    return list(values) if "\\" in text else f"{{{text[1:-1]}}}"
 
 
 def plain_datetime(dialect: str, value: datetime | None) -> datetime | str | None:
