@@ -131,7 +131,9 @@ def test_c15_a_flood_of_requests_is_answered_one_by_one_and_throttled_past_the_w
     scene, client, peer = bound_to_a_raw_peer()
     scene.esme.answer_requests = False
     window = scene.settings.incoming_window
-    peer.transport.write(b"".join(encode(DELIVER._replace(sequence_number=number)) for number in range(1, window + 4001)))
+    peer.transport.write(
+        b"".join(encode(DELIVER._replace(sequence_number=number)) for number in range(1, window + 4001))
+    )
     peer.transport.write(encode(EnquireLink(window + 6000)))
     scene.network.pump()
     answers = peer.pdus()
