@@ -62,6 +62,10 @@ class Wire:
                 "licence (6)", f"{len(second)} parts to {name} within a second, licensed {world.licence[name]}"
             )
         self._claimed(life, rows)
+        if not world.history.seen[
+            "weather/commits_without_answer"
+        ]:  # which leave claims that nobody knows of for a while
+            self._within_window(next(node for node in world.nodes if node.name == life), name)
 
     def _meant(self, pdu: SubmitSm) -> list[Any]:
         """The messages that a submit_sm may be of."""
@@ -104,19 +108,22 @@ class Wire:
 
     def in_doubt(self, node: Node) -> None:
         """A crash leaves at most one window in doubt (2); one long message is always let in."""
+        for name in node.settings.operators:
+            self._within_window(node, name)
+
+    def _within_window(self, node: Node, name: str) -> None:
         if node.gateway is None:
             return
-        for name, operator in node.settings.operators.items():
-            claimed = self._world.disk.rows(
-                "SELECT count(*) AS n FROM message m WHERE state = 'sending' AND node = :node AND route = :route",
-                node=node.gateway.lease.node,
-                route=name,
-            )[0].n
-            window = sum(bind.window for bind in operator.binds)
-            if claimed > window + 1:
-                self._world.violated(
-                    "one window in doubt (2)", f"{node.name} had {claimed} claims of {name}, window {window}"
-                )
+        claimed = self._world.disk.rows(
+            "SELECT count(*) AS n FROM message m WHERE state = 'sending' AND node = :node AND route = :route",
+            node=node.gateway.lease.node,
+            route=name,
+        )[0].n
+        window = sum(bind.window for bind in node.settings.operators[name].binds)
+        if claimed > window + 1:
+            self._world.violated(
+                "one window in doubt (2)", f"{node.name} had {claimed} claims of {name}, window {window}"
+            )
 
     def _acknowledged(self, operator: Operator, outgoing: Outgoing, status: int) -> None:
         """Persist before acknowledging (4)."""
