@@ -157,7 +157,7 @@ def _strike(rng: random.Random, kind: str, storm_s: float) -> Strike:
     elif kind in ("store_locked", "store_frozen"):
         seconds = rng.choice((0.5, 1.5, 3.0))
     elif kind == "garbage":
-        how = rng.choice(("garbage", "garbage-length", "garbage-command", "garbage-body", "garbage-tlv", "half-pdu"))
+        how = rng.choice(("garbage", "garbage-length", "garbage-command", "garbage-body", "alert", "half-pdu"))
     elif kind == "clock_leap":
         how = rng.choice(("hours_on", "hours_back", "into_the_night"))
     elif kind == "disk_full":
