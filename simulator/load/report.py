@@ -45,4 +45,6 @@ def _awaited(name: str, found: dict[str, Any]) -> Iterator[str]:
 
 
 def _rate(per_s: float | None) -> str:
-    return "no rate" if per_s is None else f"{per_s:,.0f}/s"
+    if per_s is None:
+        return "no rate"
+    return f"{per_s:,.0f}/s" if per_s >= 10 else f"{per_s:.2f}/s"
