@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
+import postgres_server
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -99,8 +101,44 @@ def test_every_image_is_official_or_our_own_and_every_file_is_there() -> None:
             assert (DEPLOY.parent / source).exists(), source
 
 
-def test_the_standby_is_the_one_that_commits_wait_for() -> None:
-    assert "synchronous_standby_names=pg_2" in compose()["services"]["pg-1"]["command"]
+def test_the_primary_s_script_sets_it_up(postgres_admin: sa.URL, tmp_path: Path) -> None:
+    """What it does to a server, and that commits will wait for the standby that standby.sh makes."""
+    script = (TRIO / "primary-init.sh").read_text(encoding="utf-8")
+    mine = f"motcua_{uuid.uuid4().hex[:12]}"
+    script = script.replace("ROLE motcua", f"ROLE {mine}").replace(
+        "DATABASE motcua OWNER motcua", f"DATABASE {mine} OWNER {mine}"
+    )
+    script = script.replace("ROLE replication", f"ROLE {mine}_r")
+    setting = "ALTER SYSTEM SET synchronous_standby_names = 'pg_2';"
+    assert setting in script
+    (tmp_path / "script.sh").write_text(script.replace(setting, ""), encoding="utf-8")  # the server is others', too
+    (tmp_path / "pg_hba.conf").write_text("", encoding="utf-8")
+    environment = {
+        **os.environ,
+        **secrets(),
+        "PGHOST": str(postgres_admin.host),
+        "PGPORT": str(postgres_admin.port or 5432),
+        "PGDATA": str(tmp_path),
+    }
+    with postgres_server.connect(postgres_admin) as connection:
+        try:
+            command = ["sh", str(tmp_path / "script.sh")]
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            roles = connection.execute(
+                "SELECT rolname, rolreplication FROM pg_roles WHERE starts_with(rolname, %s) ORDER BY 1", (mine,)
+            ).fetchall()
+            owner = connection.execute(
+                "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (mine,)
+            ).fetchall()
+        finally:
+            connection.execute(f'DROP DATABASE IF EXISTS "{mine}"')
+            connection.execute(f'DROP ROLE IF EXISTS "{mine}", "{mine}_r"')
+    assert roles == [(mine, False), (f"{mine}_r", True)]
+    assert owner == [(mine,)]
+    assert "host replication replication all scram-sha-256" in (tmp_path / "pg_hba.conf").read_text(encoding="utf-8")
     assert "application_name=pg_2" in (TRIO / "standby.sh").read_text(encoding="utf-8")
 
 
