@@ -74,9 +74,14 @@ class NodesLab(Lab):
     def trace_path(self, name: str) -> Path:
         return self.folder / f"{name}.trace"
 
-    def left(self) -> list[float]:
-        """When each submit_sm of any node was written to its connection (Unix seconds), in order."""
-        return sorted(moment for path in self.folder.glob("*.trace") for moment in _submits_left(path))
+    def left(self, name: str = "*") -> list[float]:
+        """When each submit_sm of a node, or of all, was written to its connection (Unix seconds), in order."""
+        return sorted(moment for path in self.folder.glob(f"{name}.trace") for moment in _submits_left(path))
+
+    def reconnect(self) -> None:
+        """Forget the test's own connections to a server that is gone."""
+        if self._engine is not None:
+            self._engine.dispose()
 
     # -- messages -------------------------------------------------------------------------------------------------
 
