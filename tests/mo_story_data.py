@@ -16,7 +16,8 @@ from gateway.model import (
     QueryResult,
     ReplyKind,
 )
-from gateway.store.inbox import Admission, record_mo_txn, reply_txn
+from gateway.store.answers import ReplyTo, reply_mos_txn
+from gateway.store.inbox import Admission, record_mo_txn
 from gateway.store.ledger import move_txn
 from gateway.store.schema import message_part
 
@@ -65,17 +66,16 @@ def a_story(conn: Connection, route: str, at: datetime) -> int:
         charge_decision=ChargeDecision.CHARGE,
         charge_link="m-77",
     )
-    reply_txn(
-        conn,
+    answer = ReplyTo(
         recorded.mo_id,
         reply,
-        at + second,
         kind=ReplyKind.STATUS,
         decision=ChargeDecision.CHARGE,
         reason="mo_reply_status",
         found_in="khanh-son",
         lookup_ms=12,
     )
+    reply_mos_txn(conn, [answer], at + second)
     conn.execute(
         message_part.insert().values(
             message_id=1,

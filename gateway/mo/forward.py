@@ -33,8 +33,9 @@ from gateway.mo.intake import day_start
 from gateway.model import MessageKind, MessageState, NewMessage
 from gateway.settings import ForwardSettings, QuerySettings
 from gateway.smpp.text import choose_coding, count_parts
+from gateway.store.answers import ignore_txn
 from gateway.store.forwards import DueForward, claim_forwards_txn, forward_txn, settle_forwards_txn
-from gateway.store.inbox import RecordedMo, ignore_txn
+from gateway.store.inbox import RecordedMo
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ The life of a query::
 
 What comes after the acknowledgement survives a crash, because the MO stands in the store as RECEIVED: :meth:`Receiver.start`
 takes up what was left, and the upkeep takes up what another node left or what a fault of the store interrupted. Whoever
-answers, :func:`gateway.store.inbox.reply_txn` lets only one reply through. A query whose deadline has passed gets the
+answers, :func:`gateway.store.answers.reply_mos_txn` lets only one reply through. A query whose deadline has passed gets the
 temporary-failure reply, and is never charged.
 """
 
@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from gateway.clock import Clock
 from gateway.db import Database
 from gateway.errors import StoreError
+from gateway.gather import Gather, one_items_fault
 from gateway.mo.charging.profiles import Charging, log_settled
 from gateway.mo.classify import not_a_query
 from gateway.mo.forward import Forwarder, Post
@@ -40,7 +41,7 @@ from gateway.smpp.constants import CommandStatus, status_name
 from gateway.smpp.errors import SmppError
 from gateway.smpp.pdu import DataSm, DeliverSm
 from gateway.smpp.text import parse_concatenation
-from gateway.store.inbox import RecordedMo, open_mos_txn, record_mo_txn
+from gateway.store.inbox import Admission, RecordedMo, open_mos_txn, record_mos_txn
 from gateway.store.mo_parts import record_part_txn, sweep_parts_txn
 
 log = structlog.get_logger()
@@ -49,6 +50,8 @@ log = structlog.get_logger()
 UPKEEP_INTERVAL_S = 1.0
 #: Parts and forgotten queries are looked for at every so many upkeeps.
 SWEEP_EVERY = 5
+#: The most queries recorded in one transaction: it must not hold the store's writer for long.
+BATCH_LIMIT = 200
 #: Past its deadline by this much, an open query is nobody's work any more: its node died or its store failed.
 FORGOTTEN_AFTER_S = 5.0
 
@@ -96,6 +99,12 @@ class Receiver:
             replies,
             wake,
             None if self._forwarder is None else self._forwarder.forward,
+        )
+        # Those that come while a transaction runs are recorded together in the next one.
+        self._arrivals: Gather[Admission, RecordedMo] = Gather(
+            lambda admissions: db.run("record_mos", record_mos_txn, admissions),
+            lambda: BATCH_LIMIT,
+            splits=one_items_fault,
         )
         self._own = frozenset(address.upper() for address in (settings.notices.brandname, *self._services.shortcodes))
         self._tasks: set[Deferred[None]] = set()
@@ -150,7 +159,7 @@ class Receiver:
         recorded: Deferred[RecordedMo | None]
         if place is None:
             admission = self._intake.whole(route, bind, pdu, now)
-            recorded = self._db.run("record_mo", record_mo_txn, admission).addCallback(lambda whole: whole)
+            recorded = self._arrivals.add(admission).addCallback(lambda whole: whole)
         else:
             part = self._intake.part(route, bind, pdu, place, now)
             log.info("mo_part_received", bind=bind.name, source_addr=part.source_addr, part=part.part, total=part.total)

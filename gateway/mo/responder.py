@@ -20,16 +20,19 @@ from gateway.clock import Clock
 from gateway.db import Database
 from gateway.dossiers.federation import LookupAnswer
 from gateway.errors import GatewayError, StoreError, TemplateError
+from gateway.gather import Gather, one_items_fault
 from gateway.mo.charging.profiles import Charging
 from gateway.mo.replies import Replies, reply_kind
 from gateway.mo.services import Services
 from gateway.model import Dossier, NewMessage, QueryResult, ReplyKind
 from gateway.settings import QueryServiceSettings, QuerySettings
-from gateway.store.inbox import RecordedMo, ignore_txn, reply_txn
+from gateway.store.answers import ReplyTo, ignore_txn, reply_mos_txn
+from gateway.store.inbox import RecordedMo
 
 log = structlog.get_logger()
 
-
+#: The most replies put into the outbox in one transaction: it must not hold the store's writer for long.
+BATCH_LIMIT = 200
 #: receipt code, seconds → what the federation of agencies' databases knows of it by then.
 Lookup = Callable[[str, float], Deferred[LookupAnswer]]
 
@@ -71,6 +74,12 @@ class Responder:
         self._lookup = lookup
         self._replies = replies
         self._wake = wake
+        # What is found while a transaction runs is answered together in the next one.
+        self._answers: Gather[ReplyTo, bool] = Gather(
+            lambda replies: db.run("reply_mos", reply_mos_txn, replies, clock.now()),
+            lambda: BATCH_LIMIT,
+            splits=one_items_fault,
+        )
         self._open: set[int] = set()  # queries that this node is answering
 
     @property
@@ -155,18 +164,9 @@ class Responder:
             finding = _Finding(ReplyKind.TEMPORARY_FAILURE, found_in=finding.found_in, lookup_ms=finding.lookup_ms)
             reply = self._message(recorded, finding, late)
         decision = self._charging.decide(recorded.mo.route, finding.kind, late=late)
-        replied = await self._db.run(
-            "reply_mo",
-            reply_txn,
-            recorded.mo_id,
-            reply,
-            self._clock.now(),
-            kind=finding.kind,
-            decision=decision,
-            reason=f"{finding.kind.value}{' late' if late else ''}",
-            found_in=finding.found_in,
-            lookup_ms=finding.lookup_ms,
-        )
+        reason = f"{finding.kind.value}{' late' if late else ''}"
+        answer = ReplyTo(recorded.mo_id, reply, finding.kind, decision, reason, finding.found_in, finding.lookup_ms)
+        replied = await self._answers.add(answer)
         if not replied:
             log.info("mo_replied_elsewhere", mo=recorded.mo_id)
             return

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.errors import StaleStateError
 from gateway.model import NewMessage
-from gateway.store.inbox import ignore_txn
+from gateway.store.answers import ignore_txn
 from gateway.store.outbox import insert_messages_txn
 from gateway.store.schema import mo, mo_forward
 

@@ -1,15 +1,17 @@
-"""Queries (MO) in the store: recorded with their ledger row before they are acknowledged, answered exactly once.
+"""Queries (MO) in the store: recorded with their ledger row before they are acknowledged, each once.
 
-:func:`record_mo_txn` is one transaction for invariant 4 (persist before acknowledging): the MO and its charge. The MO's
-``dedupe_key`` is unique, so whatever the SMSC repeats finds the first copy. :func:`reply_txn` is one transaction for
-invariant 8 (one reply, one charge): it moves the MO from RECEIVED to REPLIED, puts the reply into the outbox and the
-decision into the ledger; the second caller, on whatever node, finds the MO moved and changes nothing.
+:func:`record_mos_txn` is one transaction for invariant 4 (persist before acknowledging): MOs and their charges. An MO's
+``dedupe_key`` is unique, so whatever the SMSC repeats finds the first copy. What ends an MO is in
+:mod:`gateway.store.answers`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,10 +19,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from gateway.errors import StaleStateError
-from gateway.model import ChargeDecision, ChargeState, IncomingMo, MoState, NewMessage, QueryResult, ReplyKind
-from gateway.store.ledger import NewCharge, move_txn, open_charge_txn
-from gateway.store.outbox import insert_messages_txn
+from gateway.model import IncomingMo, MoState, QueryResult
+from gateway.store.ledger import NewCharge
+from gateway.store.ledger_batch import Opened, open_charges_txn
 from gateway.store.schema import mo
+from gateway.store.sql import in_list, insert_rows, plain_datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +64,92 @@ class RecordedMo:
 
 def record_mo_txn(conn: Connection, admission: Admission) -> RecordedMo:
     """Record an MO and open its ledger row, or count a repetition of one that is here already."""
-    now = admission.mo.received_at
-    earlier = _earlier_copy_txn(conn, admission)
-    mo_id = None if earlier is not None else _insert_mo_txn(conn, admission)
-    if mo_id is None:
-        repeated = earlier if earlier is not None else _by_key_txn(conn, admission.mo.dedupe_key)
-        if repeated is None:
-            raise StaleStateError("a query was refused as repeated, but its first copy is not there")
-        conn.execute(mo.update().where(mo.c.id == repeated.id).values(repeats=mo.c.repeats + 1))
-        return _with_counts_txn(conn, repeated, admission.day_start, admission.hour_start, fresh=False)
-    open_charge_txn(
-        conn,
-        NewCharge(
-            mo_id, admission.mo.route, admission.profile, admission.amount_vnd, admission.link, admission.lapses_at
-        ),
-        now,
-    )
-    state = MoState.RECEIVED
-    today = errors = 0
-    if admission.ignore_reason:
-        state = MoState.IGNORED
-        move_txn(
-            conn,
-            mo_id,
-            ChargeState.NOT_CHARGED,
-            now,
-            reason=admission.ignore_reason,
-            decision=ChargeDecision.NO_CHARGE,
-        )
-    else:
-        today, errors = sender_counts_txn(
-            conn, mo_id, admission.mo.source_addr, admission.day_start, admission.hour_start
-        )
-    burst = 0 if admission.burst_start is None else _burst_txn(conn, mo_id, admission.mo, admission.burst_start)
-    return RecordedMo(
-        mo_id, True, state, admission.mo, admission.service, admission.result, admission.code, today, errors, burst
-    )
+    return record_mos_txn(conn, [admission])[0]
+
+
+def record_mos_txn(conn: Connection, admissions: Sequence[Admission]) -> list[RecordedMo]:
+    """Record MOs in the order in which they came, as :func:`record_mo_txn` does one after the other; few statements for all.
+
+    A repetition may be of an MO that stands in the same list.
+    """
+    recorded: list[RecordedMo] = []
+    for _, one_day in groupby(admissions, lambda admission: admission.day_start):
+        recorded += _record_txn(conn, list(one_day))
+    return recorded
+
+
+def _record_txn(conn: Connection, admissions: Sequence[Admission]) -> list[RecordedMo]:
+    """MOs of one Vietnamese day: one count of what their senders sent before serves all."""
+    known = _known_txn(conn, admissions)
+    first: dict[str, Admission] = {}  # by key: MOs that are new
+    for admission in admissions:
+        repeated = admission.mo.dedupe_key in known or _copy_of(admission, known) is not None
+        if not repeated and _fresh_copy_of(admission, first) is None:
+            first[admission.mo.dedupe_key] = admission
+    counts = _Counts(conn, list(first.values()))
+    ids = _insert_mos_txn(conn, list(first.values()))
+    _open_charges_txn(conn, [(ids[key], admission) for key, admission in first.items() if key in ids])
+    recorded: list[RecordedMo] = []
+    for admission in admissions:
+        key = admission.mo.dedupe_key
+        if first.get(key) is admission and key in ids:
+            today, errors, burst = counts.of_next(admission)
+            state = MoState.IGNORED if admission.ignore_reason else MoState.RECEIVED
+            asked = (admission.service, admission.result, admission.code)
+            recorded.append(RecordedMo(ids[key], True, state, admission.mo, *asked, today, errors, burst))
+            continue
+        of_fresh = None if first.get(key) is admission else _fresh_copy_of(admission, first)
+        recorded.append(_repeated_txn(conn, admission, known, of_fresh))
+    return recorded
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An MO that the store has already, as far as a copy of it asks."""
+
+    mo_id: int
+    received_at: datetime
+
+
+def _known_txn(conn: Connection, admissions: Sequence[Admission]) -> dict[str, _Known]:
+    """By dedupe_key: what is here under the keys of these MOs."""
+    keys = [key for admission in admissions for key in (admission.mo.dedupe_key, admission.earlier_key)]
+    rows = conn.execute(_select_known(conn.dialect.name), {"keys": keys})
+    return {key: _Known(mo_id, received_at) for mo_id, key, received_at in rows}
+
+
+@cache
+def _select_known(dialect: str) -> sa.Select[Any]:
+    return sa.select(mo.c.id, mo.c.dedupe_key, mo.c.received_at).where(in_list(dialect, mo.c.dedupe_key, "keys"))
+
+
+def _copy_of(admission: Admission, known: Mapping[str, _Known]) -> int | None:
+    """The newest MO of the store of which this is a repetition."""
+    candidates = (known.get(admission.mo.dedupe_key), known.get(admission.earlier_key))
+    copies = [found.mo_id for found in candidates if found and found.received_at >= admission.repeat_since]
+    return max(copies, default=None)
+
+
+def _fresh_copy_of(admission: Admission, first: Mapping[str, Admission]) -> Admission | None:
+    """The MO of the same list of which this is a repetition."""
+    same = first.get(admission.mo.dedupe_key)
+    earlier = first.get(admission.earlier_key)
+    if same is None and earlier is not None and earlier.mo.received_at >= admission.repeat_since:
+        return earlier
+    return same
+
+
+def _repeated_txn(
+    conn: Connection, admission: Admission, known: Mapping[str, _Known], of_fresh: Admission | None
+) -> RecordedMo:
+    key = admission.mo.dedupe_key if of_fresh is None else of_fresh.mo.dedupe_key
+    copy = _copy_of(admission, known) if of_fresh is None else None
+    query = sa.select(mo).where(mo.c.dedupe_key == key if copy is None else mo.c.id == copy)
+    repeated = conn.execute(query).first()
+    if repeated is None:
+        raise StaleStateError("a query was refused as repeated, but its first copy is not there")
+    conn.execute(mo.update().where(mo.c.id == repeated.id).values(repeats=mo.c.repeats + 1))
+    return _with_counts_txn(conn, repeated, admission.day_start, admission.hour_start, fresh=False)
 
 
 def open_mos_txn(
@@ -112,51 +165,6 @@ def open_mos_txn(
     )
     rows = conn.execute(query).all()
     return [_with_counts_txn(conn, row, day_start, hour_start, fresh=True) for row in rows]
-
-
-def reply_txn(
-    conn: Connection,
-    mo_id: int,
-    reply: NewMessage,
-    now: datetime,
-    *,
-    kind: ReplyKind,
-    decision: ChargeDecision,
-    reason: str,
-    found_in: str | None = None,
-    lookup_ms: int | None = None,
-) -> bool:
-    """Answer an MO: its reply into the outbox, its decision into the ledger, once. False: it is answered already."""
-    moved = conn.execute(
-        mo.update()
-        .where(mo.c.id == mo_id, mo.c.state == MoState.RECEIVED.value)
-        .values(
-            state=MoState.REPLIED.value,
-            reply_kind=kind.value,
-            found_in=found_in,
-            lookup_ms=lookup_ms,
-            replied_at=now,
-        )
-    )
-    if moved.rowcount != 1:
-        return False
-    if insert_messages_txn(conn, [reply], now) == [None]:
-        raise StaleStateError(f"query {mo_id} has a reply in the outbox, but was not marked as replied")
-    move_txn(conn, mo_id, ChargeState.DECIDED, now, reason=reason, decision=decision)
-    return True
-
-
-def ignore_txn(conn: Connection, mo_id: int, reason: str, now: datetime) -> bool:
-    """Close an MO without a reply and without a charge. False: it is closed already."""
-    moved = conn.execute(
-        mo.update()
-        .where(mo.c.id == mo_id, mo.c.state == MoState.RECEIVED.value)
-        .values(state=MoState.IGNORED.value, reason=reason)
-    )
-    if moved.rowcount != 1:
-        return False
-    move_txn(conn, mo_id, ChargeState.NOT_CHARGED, now, reason=reason, decision=ChargeDecision.NO_CHARGE)
-    return True
 
 
 def sender_counts_txn(
@@ -178,54 +186,139 @@ def sender_counts_txn(
     return int(today), int(errors)
 
 
-def _burst_txn(conn: Connection, mo_id: int, of: IncomingMo, since: datetime) -> int:
-    query = (
-        sa.select(sa.func.count())
-        .select_from(mo)
-        .where(mo.c.source_addr == of.source_addr, mo.c.received_at >= since, mo.c.id <= mo_id)
-    )
-    return int(conn.execute(query).scalar_one())
+class _Counts:
+    """What the senders of new MOs sent before, counted on as their MOs are taken in order."""
+
+    def __init__(self, conn: Connection, new: Sequence[Admission]) -> None:
+        self._counts: dict[str, list[int]] = {}  # sender → today, errors, burst
+        if not new:
+            return
+        last = max(new, key=lambda admission: admission.mo.received_at)
+        burst_start = last.burst_start or last.mo.received_at
+        starts = {"day": last.day_start, "hour": last.hour_start, "burst": burst_start}
+        senders = sorted({admission.mo.source_addr for admission in new})
+        # Just after midnight the hour, or the minute, reaches into yesterday.
+        values = {**starts, "senders": senders, "since": min(starts.values())}
+        for sender, today, errors, burst in conn.execute(_count_statement(conn.dialect.name), values):
+            self._counts[sender] = [int(today), int(errors), int(burst)]
+
+    def of_next(self, admission: Admission) -> tuple[int, int, int]:
+        """Count a new MO of its sender: (since day_start, errors since hour_start, all since burst_start), it included."""
+        counts = self._counts.setdefault(admission.mo.source_addr, [0, 0, 0])
+        counts[2] += 1
+        burst = 0 if admission.burst_start is None else counts[2]
+        if admission.ignore_reason:
+            return 0, 0, burst
+        counts[0] += admission.mo.received_at >= admission.day_start
+        counts[1] += admission.result is not QueryResult.OK and admission.mo.received_at >= admission.hour_start
+        return counts[0], counts[1], burst
 
 
-def _earlier_copy_txn(conn: Connection, admission: Admission) -> Row[Any] | None:
-    query = sa.select(mo).where(
-        mo.c.dedupe_key.in_([admission.mo.dedupe_key, admission.earlier_key]),
-        mo.c.received_at >= admission.repeat_since,
-    )
-    return conn.execute(query.order_by(mo.c.id.desc()).limit(1)).first()
+@cache
+def _count_statement(dialect: str) -> sa.Select[Any]:
+    def since(name: str) -> sa.ColumnElement[bool]:
+        return mo.c.received_at >= sa.bindparam(name, type_=mo.c.received_at.type)
 
+    def number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+        return sa.func.sum(sa.case((condition, 1), else_=0))
 
-def _by_key_txn(conn: Connection, dedupe_key: str) -> Row[Any] | None:
-    return conn.execute(sa.select(mo).where(mo.c.dedupe_key == dedupe_key)).first()
-
-
-def _insert_mo_txn(conn: Connection, admission: Admission) -> int | None:
-    new = admission.mo
-    state = MoState.IGNORED if admission.ignore_reason else MoState.RECEIVED
-    insert = (
-        insert_ignoring(conn, mo)
-        .values(
-            dedupe_key=new.dedupe_key,
-            route=new.route,
-            bind=new.bind,
-            smsc_message_id=new.smsc_message_id,
-            source_addr=new.source_addr,
-            destination_addr=new.destination_addr,
-            text=new.text,
-            octets=new.octets,
-            data_coding=new.data_coding,
-            received_at=new.received_at,
-            state=state.value,
-            reason=admission.ignore_reason,
-            service=admission.service,
-            result=admission.result.value,
-            code=admission.code,
+    answered = mo.c.state != MoState.IGNORED.value
+    return (
+        sa.select(
+            mo.c.source_addr,
+            number(sa.and_(answered, since("day"))),
+            number(sa.and_(answered, since("hour"), mo.c.result != QueryResult.OK.value)),
+            number(since("burst")),
         )
-        .on_conflict_do_nothing(index_elements=["dedupe_key"])
-        .returning(mo.c.id)
+        .where(in_list(dialect, mo.c.source_addr, "senders"), since("since"))
+        .group_by(mo.c.source_addr)
     )
-    mo_id: int | None = conn.execute(insert).scalar_one_or_none()
-    return mo_id
+
+
+_MO = (
+    "dedupe_key",
+    "route",
+    "bind",
+    "smsc_message_id",
+    "source_addr",
+    "destination_addr",
+    "text",
+    "octets",
+    "data_coding",
+    "received_at",
+    "state",
+    "reason",
+    "service",
+    "result",
+    "code",
+)
+
+
+def _insert_mos_txn(conn: Connection, new: Sequence[Admission]) -> dict[str, int]:
+    """Insert MOs; dedupe_key → id. One whose key another node has inserted meanwhile is left out."""
+    if not new:
+        return {}
+    dialect = conn.dialect.name
+    rows = [_mo_row(dialect, admission) for admission in new]
+    if dialect == "postgresql":
+        statement, values = _insert_missing(conn, rows)
+        return {key: mo_id for mo_id, key in conn.exec_driver_sql(statement, values)}
+    insert_rows(conn, mo, _MO, rows)  # SQLite has one writer: nobody can have come between
+    keys = [admission.mo.dedupe_key for admission in new]
+    return {key: mo_id for mo_id, key, _ in conn.execute(_select_known(dialect), {"keys": keys})}
+
+
+def _mo_row(dialect: str, admission: Admission) -> tuple[Any, ...]:
+    new = admission.mo
+    return (
+        new.dedupe_key,
+        new.route,
+        new.bind,
+        new.smsc_message_id,
+        new.source_addr,
+        new.destination_addr,
+        new.text,
+        new.octets,
+        new.data_coding,
+        plain_datetime(dialect, new.received_at),
+        (MoState.IGNORED if admission.ignore_reason else MoState.RECEIVED).value,
+        admission.ignore_reason,
+        admission.service,
+        admission.result.value,
+        admission.code,
+    )
+
+
+def _insert_missing(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
+    types = [mo.c[name].type.compile(dialect=conn.dialect) for name in _MO]
+    arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+    columns = ", ".join(_MO)
+    text = (
+        f"INSERT INTO mo ({columns}) SELECT * FROM unnest({arrays}) "
+        "ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, dedupe_key"
+    )
+    return text, tuple(list(values) for values in zip(*rows, strict=True))
+
+
+def _open_charges_txn(conn: Connection, new: Sequence[tuple[int, Admission]]) -> None:
+    open_charges_txn(
+        conn,
+        [
+            Opened(
+                NewCharge(
+                    mo_id,
+                    admission.mo.route,
+                    admission.profile,
+                    admission.amount_vnd,
+                    admission.link,
+                    admission.lapses_at,
+                ),
+                admission.mo.received_at,
+                admission.ignore_reason,
+            )
+            for mo_id, admission in new
+        ],
+    )
 
 
 def insert_ignoring(conn: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from sqlalchemy.engine import Connection, Row
 from gateway.errors import StaleStateError
 from gateway.model import ChargeDecision, ChargeState, MessageKind, MessageState
 from gateway.store.schema import charge, charge_journal, message
+from gateway.store.sql import in_list
 from gateway.store.states import state_is
 
 _OUTCOMES = frozenset(
@@ -128,24 +130,6 @@ def can_move(from_state: ChargeState, to_state: ChargeState) -> bool:
     return to_state in MOVES[from_state]
 
 
-def open_charge_txn(conn: Connection, new: NewCharge, now: datetime) -> None:
-    """Open the one row of an MO; the primary key refuses a second."""
-    conn.execute(
-        charge.insert().values(
-            mo_id=new.mo_id,
-            route=new.route,
-            profile=new.profile,
-            amount_vnd=new.amount_vnd,
-            state=ChargeState.PENDING.value,
-            link=new.link,
-            lapses_at=new.lapses_at,
-            created_at=now,
-            state_at=now,
-        )
-    )
-    _write_journal(conn, JournalLine(new.mo_id, now, None, ChargeState.PENDING, None, 0, "received"))
-
-
 def charge_txn(conn: Connection, mo_id: int, *, for_update: bool = False) -> Charge | None:
     """The ledger row of an MO."""
     query = sa.select(charge).where(charge.c.mo_id == mo_id)
@@ -188,7 +172,7 @@ def move_txn(
     )
     if changed.rowcount != 1:
         raise StaleStateError(f"the charge of query {mo_id} was changed by another node")
-    amount_vnd = _delta(before, to_state)
+    amount_vnd = money_moved(before, to_state)
     line = JournalLine(mo_id, now, before.state, to_state, decision or before.decision, amount_vnd, reason)
     _write_journal(conn, line)
     return replace(
@@ -265,14 +249,19 @@ def charges_of_messages_txn(conn: Connection, message_ids: Sequence[int]) -> dic
     """message id → its ledger row, locked; messages that are no replies are left out."""
     if not message_ids:
         return {}
+    rows = conn.execute(_charges_of_messages(conn.dialect.name), {"ids": list(message_ids)})
+    return {row.message_id: _charge(row) for row in rows}
+
+
+@cache
+def _charges_of_messages(dialect: str) -> sa.Select[Any]:
     query = (
         sa.select(charge, message.c.id.label("message_id"))
         .join(message, message.c.mo_id == charge.c.mo_id)
-        .where(message.c.id.in_(message_ids), message.c.kind == MessageKind.MO_REPLY.value)
-        .order_by(charge.c.mo_id)
-        .with_for_update(of=charge)
+        .where(in_list(dialect, message.c.id, "ids"), message.c.kind == MessageKind.MO_REPLY.value)
     )
-    return {row.message_id: _charge(row) for row in conn.execute(query).all()}
+    # One order everywhere: two nodes do not wait for each other in a circle. SQLite has one writer.
+    return query.order_by(charge.c.mo_id).with_for_update(of=charge) if dialect == "postgresql" else query
 
 
 def stale_sent_txn(conn: Connection, before: datetime, limit: int = 1000) -> list[int]:
@@ -330,7 +319,8 @@ def ledger_totals_txn(
     )
 
 
-def _delta(before: Charge, to_state: ChargeState) -> int:
+def money_moved(before: Charge, to_state: ChargeState) -> int:
+    """What a change adds to the money charged: the journal's ``amount_vnd``."""
     if to_state is before.state:
         return 0
     if to_state is ChargeState.CHARGED:

@@ -186,7 +186,7 @@ def test_a_fault_of_ours_is_not_acknowledged_either(bench: Bench, monkeypatch: p
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("gateway.store.inbox.open_charge_txn", fail)
+    monkeypatch.setattr("gateway.store.inbox.open_charges_txn", fail)
     bench.deliver()
     assert bench.answers == [TRY_LATER]
     assert bench.mos == []

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from inline_db import InlineDatabase
 from sqlalchemy.engine import Connection
 
-from gateway.model import IncomingMo, QueryResult
+from gateway.model import ChargeDecision, IncomingMo, MessageKind, MessageState, NewMessage, QueryResult, ReplyKind
+from gateway.store.answers import ReplyTo
 from gateway.store.inbox import Admission
 
 NOW = datetime(2026, 3, 5, 3, 0, 30, tzinfo=UTC)
@@ -45,3 +46,39 @@ def count(database: InlineDatabase, table: sa.Table) -> int:
         return conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
 
     return database.do(rows)
+
+
+def reply_to(mo_id: int) -> NewMessage:
+    return NewMessage(
+        source="mo",
+        receipt_code=str(mo_id),
+        kind=MessageKind.MO_REPLY,
+        occasion="",
+        state=MessageState.QUEUED,
+        reason="",
+        template_id="mo_reply_status",
+        template_version="1",
+        text="x",
+        coding="gsm7",
+        parts=1,
+        source_addr="8083",
+        destination_addr="84905123456",
+        route="viettel",
+        priority=0,
+        not_before=NOW,
+        expires_at=None,
+        mo_id=mo_id,
+        charge_decision=ChargeDecision.CHARGE,
+    )
+
+
+def answer_to(mo_id: int) -> ReplyTo:
+    return ReplyTo(
+        mo_id,
+        reply_to(mo_id),
+        kind=ReplyKind.STATUS,
+        decision=ChargeDecision.CHARGE,
+        reason="mo_reply_status",
+        found_in="khanh-son",
+        lookup_ms=12,
+    )

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from inbox_kit import DAY, NOW, admission, count
+from inbox_kit import DAY, NOW, admission, answer_to, count
 from inline_db import InlineDatabase
 from sqlalchemy.engine import Connection
 
@@ -15,58 +15,17 @@ from gateway.errors import StaleStateError
 from gateway.model import (
     ChargeDecision,
     ChargeState,
-    MessageKind,
-    MessageState,
     MoState,
-    NewMessage,
-    ReplyKind,
 )
-from gateway.store.inbox import (
-    ignore_txn,
-    open_mos_txn,
-    record_mo_txn,
-    reply_txn,
-)
+from gateway.store.answers import ignore_txn, reply_mos_txn
+from gateway.store.inbox import open_mos_txn, record_mo_txn
 from gateway.store.ledger import charge_txn, journal_txn
 from gateway.store.schema import charge, charge_journal, message, mo
 
 
-def reply_to(mo_id: int) -> NewMessage:
-    return NewMessage(
-        source="mo",
-        receipt_code=str(mo_id),
-        kind=MessageKind.MO_REPLY,
-        occasion="",
-        state=MessageState.QUEUED,
-        reason="",
-        template_id="mo_reply_status",
-        template_version="1",
-        text="x",
-        coding="gsm7",
-        parts=1,
-        source_addr="8083",
-        destination_addr="84905123456",
-        route="viettel",
-        priority=0,
-        not_before=NOW,
-        expires_at=None,
-        mo_id=mo_id,
-        charge_decision=ChargeDecision.CHARGE,
-    )
-
-
 def do_reply(database: InlineDatabase, mo_id: int) -> bool:
-    return database.do(
-        reply_txn,
-        mo_id,
-        reply_to(mo_id),
-        NOW,
-        kind=ReplyKind.STATUS,
-        decision=ChargeDecision.CHARGE,
-        reason="mo_reply_status",
-        found_in="khanh-son",
-        lookup_ms=12,
-    )
+    [replied] = database.do(reply_mos_txn, [answer_to(mo_id)], NOW)
+    return replied
 
 
 def test_an_mo_comes_with_its_ledger_row(inline_db: InlineDatabase) -> None:
@@ -153,15 +112,7 @@ def test_a_crash_inside_the_reply_leaves_nothing(inline_db: InlineDatabase) -> N
     mo_id = inline_db.do(record_mo_txn, admission()).mo_id
 
     def crash(conn: Connection) -> None:
-        reply_txn(
-            conn,
-            mo_id,
-            reply_to(mo_id),
-            NOW,
-            kind=ReplyKind.STATUS,
-            decision=ChargeDecision.CHARGE,
-            reason="mo_reply_status",
-        )
+        reply_mos_txn(conn, [answer_to(mo_id)], NOW)
         raise RuntimeError
 
     with pytest.raises(RuntimeError):

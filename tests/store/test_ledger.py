@@ -25,10 +25,10 @@ from gateway.store.ledger import (
     lapse_charges_txn,
     ledger_totals_txn,
     move_txn,
-    open_charge_txn,
     open_replies_txn,
     stale_sent_txn,
 )
+from gateway.store.ledger_batch import Opened, open_charges_txn
 from gateway.store.outbox import insert_messages_txn
 from gateway.store.schema import message, metadata, mo
 
@@ -53,7 +53,7 @@ def add_mo(conn: Connection, mo_id: int, amount_vnd: int = 1000, at: datetime = 
         )
     )
     lapses_at = at + timedelta(seconds=5)
-    open_charge_txn(conn, NewCharge(mo_id, "viettel", "viettel", amount_vnd, "smsc-1", lapses_at), at)
+    open_charges_txn(conn, [Opened(NewCharge(mo_id, "viettel", "viettel", amount_vnd, "smsc-1", lapses_at), at)])
 
 
 def add_reply(conn: Connection, mo_id: int, decision: ChargeDecision = ChargeDecision.CHARGE) -> int:
@@ -146,7 +146,7 @@ def test_a_judgement_on_an_old_state_is_refused(inline_db: InlineDatabase) -> No
 def test_a_query_has_one_row(inline_db: InlineDatabase) -> None:
     inline_db.do(add_mo, 1)
     with pytest.raises(sa.exc.IntegrityError):
-        inline_db.do(open_charge_txn, NewCharge(1, "viettel", "viettel", 1000, None, None), NOW)
+        inline_db.do(open_charges_txn, [Opened(NewCharge(1, "viettel", "viettel", 1000, None, None), NOW)])
 
 
 def test_every_state_can_end_and_unknown_is_no_end() -> None:

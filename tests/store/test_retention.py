@@ -14,6 +14,7 @@ from retention_kit import KEY, add_dossier, rows, rules, step, take, take_all
 
 from gateway.model import ChargeDecision, MessageKind, MessageState, PartState, ReplyKind
 from gateway.store import inbox, ledger, outbox
+from gateway.store.answers import ReplyTo, reply_mos_txn
 from gateway.store.retention import advance_txn, preview_txn, replacement
 from gateway.store.schema import (
     message,
@@ -177,15 +178,8 @@ def test_dossiers_lose_their_number_when_they_have_ended(box: Outbox) -> None:
 def query(box: Outbox, text: str, *, settle: bool) -> int:
     recorded = box.db.do(inbox.record_mo_txn, admission(NOW, content=text))
     reply = new_message(str(recorded.mo_id), source="mo", kind=MessageKind.MO_REPLY, mo_id=recorded.mo_id, priority=0)
-    box.db.do(
-        inbox.reply_txn,
-        recorded.mo_id,
-        reply,
-        NOW,
-        kind=ReplyKind.STATUS,
-        decision=ChargeDecision.CHARGE,
-        reason="found",
-    )
+    answer = ReplyTo(recorded.mo_id, reply, ReplyKind.STATUS, ChargeDecision.CHARGE, "found")
+    assert box.db.do(reply_mos_txn, [answer], NOW) == [True]
     if settle:
         box.db.do(ledger.move_txn, recorded.mo_id, ledger.ChargeState.SENT, NOW, reason="x")
         box.db.do(ledger.move_txn, recorded.mo_id, ledger.ChargeState.CHARGED, NOW, reason="x")

@@ -14,6 +14,7 @@ The rules, in the order in which they are asked:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +25,8 @@ from gateway.model import ChargeDecision, ChargeState, PartState
 from gateway.settings import ChargingProfile
 from gateway.smpp.constants import TlvTag, status_name
 from gateway.smpp.pdu import Tlv
-from gateway.store.ledger import Charge, can_move, move_txn
+from gateway.store.ledger import Charge, can_move
+from gateway.store.ledger_batch import Move, move_charges_txn
 
 #: SMPP 3.4 §5.3.2.31: the type of network, and two octets of its own error code.
 _NETWORK_ERROR_OCTETS = 3
@@ -118,25 +120,21 @@ def by_decision(decision: ChargeDecision) -> ChargeState:
     }[decision]
 
 
-def settle_txn(conn: Connection, charge: Charge, verdict: Verdict | None, now: datetime) -> Settled | None:
-    """Write a verdict into the ledger. None when it changes nothing: repeated, or overtaken by a final outcome.
+def settle_txn(conn: Connection, judged: Sequence[tuple[Charge, Verdict | None]], now: datetime) -> list[Settled]:
+    """Write verdicts into the ledger, at most one for a row; what changed.
+
+    A verdict that changes nothing is left out: a repeated one, or one that was overtaken by a final outcome.
 
     Raises:
-        StaleStateError: the row, read without a lock, has changed since.
+        StaleStateError: a row, read without a lock, has changed since.
     """
-    if verdict is None or not can_move(charge.state, verdict.state):
-        return None
-    after = move_txn(
-        conn,
-        charge.mo_id,
-        verdict.state,
-        now,
-        reason=verdict.reason,
-        from_state=charge.state,
-        decision=verdict.decision,
-        outcome_raw=verdict.raw,
-    )
-    return Settled(charge.mo_id, charge.state, after)
+    moves = [
+        Move(charge, verdict.state, verdict.reason, verdict.decision, verdict.raw)
+        for charge, verdict in judged
+        if verdict is not None and can_move(charge.state, verdict.state)
+    ]
+    moved = move_charges_txn(conn, moves, now)
+    return [Settled(after.mo_id, move.before.state, after) for move, after in zip(moves, moved, strict=True)]
 
 
 def _refused(decision: ChargeDecision, reason: str, raw: str | None) -> Verdict:

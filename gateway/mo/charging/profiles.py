@@ -6,8 +6,9 @@ MO's id (:meth:`Charging.mo_id_of`), and how its answers read (:mod:`gateway.mo.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -51,6 +52,10 @@ log = structlog.get_logger()
 _ENDED_UNSEEN = (MessageState.EXPIRED, MessageState.REJECTED, MessageState.CANCELLED, MessageState.UNKNOWN)
 #: Some SMSCs fill the field with zeros where they have no id.
 _NO_ID = frozenset("0")
+#: Where the MO's id is when the profile does not say.
+_MO_ID = TlvField(tag=TlvTag.RECEIPTED_MESSAGE_ID, type="cstring")
+
+Told = TypeVar("Told", SubmitOutcome, SettledPart)
 
 
 class Charging:
@@ -73,7 +78,7 @@ class Charging:
 
     def mo_id_of(self, route: str, pdu: DeliverSm | DataSm) -> str:
         """The SMSC's id of an MO as text, "" when it gives none."""
-        field = self.profile(route).mo_id_tlv or TlvField(tag=TlvTag.RECEIPTED_MESSAGE_ID, type="cstring")
+        field = self.profile(route).mo_id_tlv or _MO_ID
         octets = tlv(pdu, field.tag)
         given = "" if octets is None else from_octets(field, octets).strip().replace("\0", "")
         return "" if set(given) <= _NO_ID else given
@@ -115,16 +120,12 @@ class Charging:
         """
         told_now = [outcome for outcome in outcomes if outcome.state is not PartState.PENDING]
         charges = charges_of_messages_txn(conn, [outcome.message_id for outcome in told_now])
-        settled: list[Settled] = []
-        for outcome in told_now:
-            charge = charges.get(outcome.message_id)
-            if charge is None or charge.decision is None:
-                continue
-            verdict = judge_response(
-                self.profile(charge.route), charge.decision, outcome.state, outcome.command_status, outcome.tlvs
-            )
-            _settle(conn, charge, verdict, now, settled, charges, outcome.message_id)
-        return tuple(settled)
+
+        def judge(charge: Charge, decision: ChargeDecision, outcome: SubmitOutcome) -> Verdict | None:
+            profile = self.profile(charge.route)
+            return judge_response(profile, decision, outcome.state, outcome.command_status, outcome.tlvs)
+
+        return _settle(conn, told_now, charges, judge, now)
 
     def receipt_txn(self, conn: Connection, receipts: Sequence[SettledPart], now: datetime) -> tuple[Settled, ...]:
         """Settle what final receipts tell of replies; receipts of notices are skipped.
@@ -133,14 +134,11 @@ class Charging:
         """
         receipts = [receipt for receipt in receipts if receipt.mo_id is not None]
         charges = charges_of_messages_txn(conn, [receipt.message_id for receipt in receipts])
-        settled: list[Settled] = []
-        for receipt in receipts:
-            charge = charges.get(receipt.message_id)
-            if charge is None or charge.decision is None:
-                continue
-            verdict = judge_receipt(self.profile(charge.route), charge.decision, receipt.state, receipt.error)
-            _settle(conn, charge, verdict, now, settled, charges, receipt.message_id)
-        return tuple(settled)
+
+        def judge(charge: Charge, decision: ChargeDecision, receipt: SettledPart) -> Verdict | None:
+            return judge_receipt(self.profile(charge.route), decision, receipt.state, receipt.error)
+
+        return _settle(conn, receipts, charges, judge, now)
 
     def upkeep_txn(
         self, conn: Connection, now: datetime, *, late_at: datetime, sent_before: datetime
@@ -153,18 +151,20 @@ class Charging:
         """
         late = {name: told(ChargeDecision.NO_CHARGE, profile) for name, profile in self._settings.profiles.items()}
         lapse_charges_txn(conn, now, late_at, late)
-        settled: list[Settled] = []
-        for reply in open_replies_txn(conn, (ChargeState.DECIDED,), _ENDED_UNSEEN):
-            verdict = (
+        ended = [
+            (
+                reply.charge,
                 Verdict(ChargeState.UNKNOWN, "no_answer")
                 if reply.message_state is MessageState.UNKNOWN
-                else judge_unsent(self.profile(reply.charge.route), f"reply_{reply.message_state.value}")
+                else judge_unsent(self.profile(reply.charge.route), f"reply_{reply.message_state.value}"),
             )
-            _append(settled, settle_txn(conn, reply.charge, verdict, now))
+            for reply in open_replies_txn(conn, (ChargeState.DECIDED,), _ENDED_UNSEEN)
+        ]
+        settled = settle_txn(conn, ended, now)
         for mo_id in stale_sent_txn(conn, sent_before):
             charge = charge_txn(conn, mo_id, for_update=True)
             if charge is not None and charge.state is ChargeState.SENT:
-                _append(settled, settle_txn(conn, charge, Verdict(ChargeState.UNKNOWN, "outcome_not_told"), now))
+                settled += settle_txn(conn, [(charge, Verdict(ChargeState.UNKNOWN, "outcome_not_told"))], now)
         return tuple(settled)
 
 
@@ -184,22 +184,31 @@ def log_settled(told: Sequence[object]) -> None:
 
 def _settle(
     conn: Connection,
-    charge: Charge,
-    verdict: Verdict | None,
-    now: datetime,
-    settled: list[Settled],
+    told_now: Sequence[Told],
     charges: dict[int, Charge],
-    message_id: int,
-) -> None:
-    change = settle_txn(conn, charge, verdict, now)
-    if change is not None:
-        settled.append(change)
-        charges[message_id] = change.charge  # two outcomes of one reply in one batch
-
-
-def _append(settled: list[Settled], change: Settled | None) -> None:
-    if change is not None:
-        settled.append(change)
+    judge: Callable[[Charge, ChargeDecision, Told], Verdict | None],
+    now: datetime,
+) -> tuple[Settled, ...]:
+    """Settle what was told of replies, all at once; what is told twice of one reply in a second round, and so on."""
+    settled: list[Settled] = []
+    rest: Sequence[Told] = told_now
+    while rest:
+        judged: dict[int, tuple[Charge, Verdict | None]] = {}
+        later: list[Told] = []
+        for told_one in rest:
+            charge = charges.get(told_one.message_id)
+            if charge is None or charge.decision is None:
+                continue
+            if told_one.message_id in judged:
+                later.append(told_one)
+            else:
+                judged[told_one.message_id] = charge, judge(charge, charge.decision, told_one)
+        changes = settle_txn(conn, list(judged.values()), now)
+        after = {change.mo_id: change.charge for change in changes}
+        charges |= {number: after.get(charge.mo_id, charge) for number, (charge, _) in judged.items()}
+        settled += changes
+        rest = later
+    return tuple(settled)
 
 
 def _with_tlv(pdu: SubmitSm, field: TlvField, value: str) -> SubmitSm:

@@ -24,7 +24,8 @@ from gateway.model import (
 )
 from gateway.settings import BindSettings, ChargingSettings, OperatorSettings
 from gateway.smpp.pdu import DeliverSm, SubmitSm, Tlv, decode, encode
-from gateway.store.ledger import NewCharge, charge_txn, journal_txn, ledger_totals_txn, move_txn, open_charge_txn
+from gateway.store.ledger import NewCharge, charge_txn, journal_txn, ledger_totals_txn, move_txn
+from gateway.store.ledger_batch import Opened, open_charges_txn
 from gateway.store.outbox import insert_messages_txn
 from gateway.store.schema import message, mo
 
@@ -149,7 +150,7 @@ def add(conn: Connection, mo_id: int, decision: ChargeDecision = ChargeDecision.
         )
     )
     lapses_at = NOW + timedelta(seconds=5)
-    open_charge_txn(conn, NewCharge(mo_id, "one", "of-one", 1000, None, lapses_at), NOW)
+    open_charges_txn(conn, [Opened(NewCharge(mo_id, "one", "of-one", 1000, None, lapses_at), NOW)])
     message_id = add_message(conn, str(mo_id), MessageKind.MO_REPLY, mo_id, decision)
     conn.execute(message.update().where(message.c.id == message_id).values(state=state))
     move_txn(conn, mo_id, ChargeState.DECIDED, NOW, reason="mo_reply_status", decision=decision)
