@@ -25,6 +25,7 @@ from gateway.clock import Clock
 from gateway.db import Database
 from gateway.dossiers.federation import Federation
 from gateway.dossiers.phone import judge_phone
+from gateway.dossiers.polled import Polled
 from gateway.dossiers.source import Source
 from gateway.errors import ConfigError
 from gateway.jobs.apology import Apology
@@ -43,7 +44,6 @@ from gateway.mt.lease import NodeLease
 from gateway.mt.router import Router
 from gateway.mt.service import MtService
 from gateway.settings import GatewaySettings
-from gateway.store.dossiers import seen_by_code_txn
 from gateway.templates.registry import Registry
 
 log = structlog.get_logger()
@@ -85,9 +85,7 @@ class Gateway:
             self.endpoints,
             rng,
         )
-        federation = Federation(
-            reactor, self.sources, lambda code: self.db.read("seen_by_code", seen_by_code_txn, code)
-        )
+        federation = Federation(reactor, self.sources, Polled(self.db).seen)
         self.receiver = Receiver(
             reactor, self.db, clock, settings, charging, federation.lookup, Replies(registry, settings), self.mt.wake
         )

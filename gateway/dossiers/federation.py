@@ -30,7 +30,7 @@ from gateway.dossiers.breaker import Breaker
 from gateway.dossiers.reading import UnreadableDossier
 from gateway.errors import SourceError
 from gateway.model import Dossier
-from gateway.store.dossiers import SeenDossier
+from gateway.store.seen import SeenDossier
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ class LookupReactor(Protocol):
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> Any: ...
 
 
-#: receipt code → the dossiers of this code as last polled, of every source (store.dossiers.seen_by_code_txn).
+#: receipt code → the dossiers of this code as last polled, of every source (:class:`gateway.dossiers.polled.Polled`).
 Seen = Callable[[str], Deferred[list[SeenDossier]]]
 
 

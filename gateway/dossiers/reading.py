@@ -7,7 +7,7 @@ by page. A view without a usable ``updated_at`` is read by ``receipt_code``, as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.dossiers import contract
 from gateway.dossiers.connect import limited
-from gateway.dossiers.rows import DUPLICATE_CODE, NO_UPDATED_AT, RowReader
+from gateway.dossiers.rows import DUPLICATE_CODE, NO_UPDATED_AT, RowReader, row_hash
 from gateway.dossiers.timestyle import TimeStyle, style_of
 from gateway.dossiers.values import BadValue, to_datetime, to_text
 from gateway.errors import SourceError
@@ -30,6 +30,8 @@ from gateway.store.decisions import BadRow, SourceRow
 _NULL_ROWS = 200
 #: Two rows for one receipt code are an ambiguity; more say no more.
 _LOOKUP_ROWS = 4
+#: The most codes in one question: past some dozens the statement's overhead is no longer what costs.
+LOOKUP_CODES = 64
 
 
 class UnreadableDossier(SourceError):
@@ -160,7 +162,9 @@ def page_txn(
             every later change.
     """
     with limited(conn, timeout_s):
-        raw = conn.execute(page_query(shape, start, limit)).mappings().all()
+        names = tuple(shape.columns)
+        # Plain dicts: SQLAlchemy's mappings pay for each optional column that a view has not.
+        raw = [dict(zip(names, row, strict=True)) for row in conn.execute(page_query(shape, start, limit))]
     rows, bad, newest, future = _judge(shape, raw, not_after)
     following = None
     if len(raw) == limit:
@@ -191,7 +195,7 @@ def _bind(value: object) -> sa.BindParameter[Any]:
 
 
 def _judge(
-    shape: ViewShape, raw: Sequence[sa.RowMapping], not_after: datetime
+    shape: ViewShape, raw: Sequence[Mapping[str, Any]], not_after: datetime
 ) -> tuple[tuple[SourceRow, ...], tuple[BadRow, ...], Newest | None, int]:
     good: dict[str, SourceRow] = {}
     bad: list[BadRow] = []
@@ -219,7 +223,7 @@ def _judge(
     return tuple(row for code, row in good.items() if code not in twice), tuple(bad), newest, future
 
 
-def _updated_at(shape: ViewShape, row: sa.RowMapping) -> datetime | None:
+def _updated_at(shape: ViewShape, row: Mapping[str, Any]) -> datetime | None:
     if shape.style is None:
         return None
     try:
@@ -244,23 +248,58 @@ def lookup_query(shape: ViewShape, code: str) -> sa.Select[Any]:
     return shape.select().where(shape.column("receipt_code") == _bind(code)).limit(_LOOKUP_ROWS)
 
 
-def lookup_txn(conn: Connection, shape: ViewShape, code: str, timeout_s: float) -> list[Dossier]:
-    """The dossiers of this receipt code; several when the view has several different rows of it.
+#: What a view says of a receipt code: its dossiers, several when it has several different rows of it; or that its row is
+#: there and cannot be read.
+Found = list[Dossier] | UnreadableDossier
 
-    Raises:
-        UnreadableDossier: the row is there, but it cannot be read.
-    """
-    with limited(conn, timeout_s):
-        raw = conn.execute(lookup_query(shape, code)).mappings().all()
-    found: dict[str, Dossier] = {}
-    reader = RowReader(shape.reader.source, shape.reader.zone, shape.reader.statuses, needs_updated_at=False)
-    for row in raw:
-        read = reader.read(row)
-        if isinstance(read, BadRow):
-            raise UnreadableDossier(
-                shape.reader.source,
-                f"dossier {read.receipt_code} cannot be read: {read.reason}, {read.detail}",
-                "Correct the row or the mapping; docs/provincial-database.md lists what is accepted",
-            )
-        found[read.row_hash] = read.dossier
-    return list(found.values())
+
+class Asking:
+    """The question for dossiers by their codes, of one or of many at once; made once for a view, asked from its threads."""
+
+    def __init__(self, shape: ViewShape) -> None:
+        self.shape = shape
+        reader = shape.reader
+        self._reader = RowReader(reader.source, reader.zone, reader.statuses, needs_updated_at=False)
+        # The driver's own type, as in every question: converting a code could change what it equals.
+        codes = sa.bindparam("codes", type_=sa.types.NullType(), expanding=True)
+        self._query = shape.select().where(shape.column("receipt_code").in_(codes)).limit(_LOOKUP_ROWS * LOOKUP_CODES)
+        self._names = tuple(shape.columns)
+
+    def lookup_txn(self, conn: Connection, codes: Sequence[str], timeout_s: float) -> list[Found]:
+        """What the view says of each code, in order. ``timeout_s`` is for all of them together."""
+        with limited(conn, timeout_s):
+            if len(codes) > 1 and (found := self._many_txn(conn, codes)) is not None:
+                return [found.get(code, []) for code in codes]
+            return [self._found(conn.execute(lookup_query(self.shape, code)).all()) for code in codes]
+
+    def _many_txn(self, conn: Connection, codes: Sequence[str]) -> dict[str, Found] | None:
+        """All in one question; None when the answer does not tell for certain which row answers which code.
+
+        That is so when the database holds a code equal to another spelling of it (blanks, upper and lower case), and when
+        there are so many rows of one code that others may have been cut off.
+        """
+        rows = conn.execute(self._query, {"codes": list(dict.fromkeys(codes))}).all()
+        asked = set(codes)
+        by_code: dict[str, list[Sequence[Any]]] = {}
+        place = self._names.index("receipt_code")
+        for row in rows:
+            code = row[place]
+            if not isinstance(code, str) or code not in asked:
+                return None
+            by_code.setdefault(code, []).append(row)
+        if len(rows) >= _LOOKUP_ROWS * LOOKUP_CODES:
+            return None
+        return {code: self._found(of_code) for code, of_code in by_code.items()}
+
+    def _found(self, rows: Sequence[Sequence[Any]]) -> Found:
+        found: dict[str, Dossier] = {}
+        for row in rows:
+            read = self._reader.dossier(dict(zip(self._names, row, strict=True)))
+            if isinstance(read, BadRow):
+                return UnreadableDossier(
+                    self._reader.source,
+                    f"dossier {read.receipt_code} cannot be read: {read.reason}, {read.detail}",
+                    "Correct the row or the mapping; docs/provincial-database.md lists what is accepted",
+                )
+            found[row_hash(read) if len(rows) > 1 else ""] = read
+        return list(found.values())

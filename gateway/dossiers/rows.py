@@ -39,17 +39,19 @@ class RowReader:
 
     def read(self, row: Mapping[Any, object]) -> SourceRow | BadRow:
         """One row. Never raises for what the row holds."""
+        dossier = self.dossier(row)
+        return dossier if isinstance(dossier, BadRow) else SourceRow(dossier, row_hash(dossier))
+
+    def dossier(self, row: Mapping[Any, object]) -> Dossier | BadRow:
+        """As :meth:`read`, without the digest by which changes are found."""
         try:
             code = to_code("receipt_code", row["receipt_code"])
         except BadValue as error:
             return BadRow(_best_code(row["receipt_code"]), BAD_VALUE, str(error))
         try:
-            dossier = self._dossier(code, row)
+            return self._dossier(code, row)
         except BadValue as error:
             return BadRow(code, BAD_VALUE, str(error))
-        if isinstance(dossier, BadRow):
-            return dossier
-        return SourceRow(dossier, row_hash(dossier))
 
     def _dossier(self, code: str, row: Mapping[Any, object]) -> Dossier | BadRow:
         def text(name: str) -> str:

@@ -35,11 +35,9 @@ from gateway.store.dossier_rows import UPDATE, from_row, to_row
 from gateway.store.outbox import cancel_notices_txn, insert_messages_txn
 from gateway.store.portability import ported_routes_txn
 from gateway.store.schema import (
-    bad_row,
     dossier,
     message,
     message_key,
-    source_cursor,
     state_conflict,
     supplement_violation,
 )
@@ -334,38 +332,6 @@ def entered_since_txn(conn: Connection, source: str, since: datetime, limit: int
         .limit(limit)
     )
     return [from_row(row) for row in found]
-
-
-@dataclass(frozen=True, slots=True)
-class SeenDossier:
-    """A dossier as last polled, with the time for which that is known to be true."""
-
-    dossier: Dossier
-    seen_at: datetime
-
-
-def seen_by_code_txn(conn: Connection, receipt_code: str) -> list[SeenDossier]:
-    """Every source's dossier of this code, as last polled."""
-    joined = dossier.outerjoin(source_cursor, source_cursor.c.source == dossier.c.source)
-    unreadable = (
-        sa.select(bad_row.c.reason)
-        .where(bad_row.c.source == dossier.c.source, bad_row.c.receipt_code == dossier.c.receipt_code)
-        .exists()
-    )
-    rows = conn.execute(
-        sa.select(dossier, source_cursor.c.last_success_at, unreadable.label("unreadable"))
-        .select_from(joined)
-        .where(dossier.c.receipt_code == receipt_code)
-        .order_by(dossier.c.source)
-    )
-    # What a later poll could not read may have changed since: then only the last good reading is certain.
-    return [
-        SeenDossier(
-            from_row(row).dossier,
-            row.seen_at if row.unreadable or row.last_success_at is None else max(row.seen_at, row.last_success_at),
-        )
-        for row in rows
-    ]
 
 
 def infos_txn(conn: Connection, source: str, codes: Sequence[str]) -> dict[str, list[NoticeInfo]]:

@@ -19,7 +19,7 @@ from gateway.dossiers.federation import FIRST_SHARE, MARGIN_S, Federation, Looku
 from gateway.dossiers.reading import UnreadableDossier
 from gateway.errors import SourceError, StoreError
 from gateway.model import Dossier
-from gateway.store.dossiers import SeenDossier
+from gateway.store.seen import SeenDossier
 
 CODE = "0101701234"
 EARLIER = NOW - timedelta(minutes=3)

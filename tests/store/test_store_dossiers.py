@@ -30,6 +30,7 @@ from gateway.store.decisions import (
 from gateway.store.dossiers import Batch
 from gateway.store.portability import learn_route_txn
 from gateway.store.schema import bad_row, dossier, message, source_cursor, state_conflict
+from gateway.store.seen import seen_by_codes_txn
 
 K, M = MessageKind, MessageState
 NOW = datetime(2026, 3, 3, 3, 0, tzinfo=UTC)
@@ -304,15 +305,15 @@ def test_bad_rows_are_listed_counted_and_healed(store: InlineDatabase) -> None:
 
 def test_the_polled_state_tells_for_which_time_it_is_true(store: InlineDatabase) -> None:
     apply(store, a_batch(a_row()))
-    [seen] = store.do(dossiers.seen_by_code_txn, "0101701234")
+    [[seen]] = store.do(seen_by_codes_txn, ["0101701234"])
     assert (seen.dossier, seen.seen_at) == (a_dossier(), NOW)
     store.do(sources.succeeded_txn, "ks", "node-1", LATER, LATER)
-    [seen] = store.do(dossiers.seen_by_code_txn, "0101701234")
+    [[seen]] = store.do(seen_by_codes_txn, ["0101701234"])
     assert seen.seen_at == LATER  # read again since, and unchanged
     apply(store, a_batch(bad=(BadRow("0101701234", "unmapped_status", "Lạ"),)))
-    [seen] = store.do(dossiers.seen_by_code_txn, "0101701234")
+    [[seen]] = store.do(seen_by_codes_txn, ["0101701234"])
     assert seen.seen_at == NOW  # what it says now could not be read
-    assert store.do(dossiers.seen_by_code_txn, "other") == []
+    assert store.do(seen_by_codes_txn, ["other"]) == [[]]
 
 
 # --- apology --------------------------------------------------------------------------------------------------------
