@@ -263,14 +263,15 @@ def night_ignored() -> list[Patch]:
 @_mutant
 def replied_twice() -> list[Patch]:
     """Each query gets its reply twice."""
-    reply_txn = responder.reply_txn
+    reply_mos_txn = responder.reply_mos_txn
 
-    def double(conn: Any, mo_id: int, reply: Any, now: Any, **about: Any) -> bool:
-        done = reply_txn(conn, mo_id, reply, now, **about)
-        outbox.insert_messages_txn(conn, [replace(reply, occasion=f"{reply.occasion}/again")], now)
+    def double(conn: Any, replies: Any, now: Any) -> list[bool]:
+        done = reply_mos_txn(conn, replies, now)
+        again = [replace(reply.message, occasion=f"{reply.message.occasion}/again") for reply in replies]
+        outbox.insert_messages_txn(conn, again, now)
         return done
 
-    return [(responder, "reply_txn", double)]
+    return [(responder, "reply_mos_txn", double)]
 
 
 @_mutant
