@@ -3,8 +3,9 @@
     python bench/disk.py --store sqlite --count 50000
     python bench/disk.py --store postgresql --count 50000 --json
 
-Notices of one part, at the batch sizes of a busy daemon, by the store's own functions. PostgreSQL: the sizes of all tables, as they
-are after the run (dead rows that no vacuum has taken yet are in them), and what was written to the log, which is also what a standby gets.
+Notices of one part, at the batch sizes of a busy daemon, by the store's own functions. PostgreSQL: the sizes of all tables as they are
+after the run (dead rows that no vacuum has taken yet are in them) and at rest (after VACUUM FULL), and what was written to the log, which
+is also what a standby gets.
 """
 
 from __future__ import annotations
@@ -95,14 +96,17 @@ def measure(store: str, count: int) -> dict[str, Any]:
             ).scalar_one()
             log = _log_octets(connection) - log_before
             after = _sizes(connection)
+        at_rest = _sizes_at_rest(engine)
         engine.dispose()
     if delivered != count:
         raise SystemExit(f"{count - delivered} messages did not end: nothing was measured")
     grown = {name: octets - before.get(name, 0) for name, octets in after.items() if octets > before.get(name, 0)}
+    rest = sum(at_rest.values()) - sum(before.values())
     return {
         "store": store,
         "messages": count,
         "octets_on_disk_a_message": round(sum(grown.values()) / count),
+        "octets_at_rest_a_message": round(rest / count),
         "octets_of_log_a_message": round(log / count) if log else None,
         "by_table": {name: round(octets / count) for name, octets in grown.items()},
     }
@@ -113,6 +117,13 @@ def _sizes(connection: Connection) -> dict[str, int]:
         return {name: int(octets) for name, octets in connection.execute(sa.text(TABLES))}
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     return {"(the file)": pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one()}
+
+
+def _sizes_at_rest(engine: Engine) -> dict[str, int]:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.dialect.name == "postgresql":  # SQLite changes rows in place
+            connection.exec_driver_sql("VACUUM FULL")
+        return _sizes(connection)
 
 
 def _log_octets(connection: Connection) -> int:
