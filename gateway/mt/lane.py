@@ -26,7 +26,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.clock import Clock
 from gateway.db import Database
-from gateway.model import IncomingReceipt, PartState, SubmitOutcome
+from gateway.model import ClaimedMessage, IncomingReceipt, PartState, SubmitOutcome
 from gateway.mt.bind import Bind
 from gateway.mt.hand import WHOLE, Hand, Piece
 from gateway.mt.hooks import ReplyHooks
@@ -231,7 +231,10 @@ class Lane:
         business_now = self._clock.business_now()
         while self._buffer:
             piece = self._buffer[0][3]
-            chosen = self._choose(piece.hand, self._cost(piece), now)
+            hand = piece.hand
+            if hand.form == "payload" and hand.bind is not None and _exceeds(hand.message, hand.bind):
+                hand.form = None  # the share has become smaller since: it is cut anew
+            chosen = self._choose(hand, self._cost(piece), now)
             if chosen is None:
                 return
             if piece.hand.form is not None or self._cut(piece, chosen):
@@ -258,6 +261,8 @@ class Lane:
         form = bind.settings.long_message
         if message.parts > 1:
             form = long_form(bind.settings, message, bind.client is not None and bind.client.tlvs_allowed)
+            if form == "payload" and _exceeds(message, bind):
+                form = "udh8"
         try:
             hand.segments = segments_of(message, bind.settings, form)
         except ValueError as error:
@@ -452,3 +457,8 @@ class Lane:
                     retry_at=hand.retry_at,
                 )
             )
+
+
+def _exceeds(message: ClaimedMessage, bind: Bind) -> bool:
+    """Whether all its parts at once are more than this node's share of the licence (invariant 6)."""
+    return message.parts > bind.licence.parts_per_s

@@ -282,6 +282,25 @@ def test_a_payload_carries_all_parts_in_one_submit_and_costs_all_of_them(db: Inl
     assert rig.states([second, third]) == ["sending", "sending"]
 
 
+def test_a_payload_of_more_parts_than_the_share_of_the_licence_leaves_in_parts(db: InlineDatabase) -> None:
+    """Beside another node, a payload that leaves alone would take what is the other's."""
+    rig = Rig(db, operator_settings({"long_message": "payload", "window": 10}, licence_parts_per_s=6)).start()
+    rig.lane.binds[0].licence.set_limit(2)
+    rig.add("1", text=LONG, parts=3)
+    rig.turn(3.0)
+    assert [pdu.esm_class for _, pdu in rig.esme.sent] == [EsmClass.UDHI] * 3
+    assert [time for time, _ in rig.esme.sent][2] >= 1.0
+
+
+def test_a_payload_that_waits_is_cut_when_the_share_shrinks(db: InlineDatabase) -> None:
+    rig = Rig(db, operator_settings({"long_message": "payload", "window": 10}, licence_parts_per_s=3)).start()
+    rig.add("1", "2", text=LONG, parts=3)
+    assert len(rig.esme.sent) == 1, "the second waits for the licence"
+    rig.lane.binds[0].licence.set_limit(1)
+    rig.turn(6.0)
+    assert [pdu.esm_class for _, pdu in rig.esme.sent] == [0, *[EsmClass.UDHI] * 3]
+
+
 def test_sar_and_payload_need_a_peer_that_knows_tlvs(db: InlineDatabase) -> None:
     rig = Rig(db, operator_settings({"long_message": "sar", "interface_version": 0x33}))
     rig.esme.knows_tlvs = False
