@@ -26,6 +26,8 @@ FINAL = frozenset({"delivered", "undelivered", "expired", "rejected", "cancelled
 SETTLED = frozenset({"charged", "not_charged", "refunded", "insufficient_balance", "unknown"})
 #: How long the gateway may be blind to a change in the worst weather: a source that hangs, a process that is away, a lease.
 BLIND_S = 150.0
+#: … and in fair weather: two polls, and what was claimed.
+FAIR_BLIND_S = 12.0
 MESSAGES = f"SELECT * FROM message WHERE coalesce(source, '') <> '{sim_past.SOURCE}'"
 #: How long before a message's end a receipt must have been acknowledged to count, in seconds.
 TELLING_S = 5.0
@@ -112,6 +114,7 @@ class _Judge:
         self.world = world
         self.messages = {row.id: row for row in world.disk.rows(MESSAGES)}
         self.accepted: dict[int, list[Submit]] = defaultdict(list)
+        self.blind_s = BLIND_S + world.plan.hold_s if world.plan.stormy else FAIR_BLIND_S
         self.strangers: list[Submit] = []
         #: What operators refused by a receipt: that ends a charge as a refusing answer does.
         self.refused = {number for operator in world.operators.values() for number in operator.refused}
@@ -308,8 +311,7 @@ class _Judge:
                 seen = [
                     (first, end)
                     for first, end, _ in entries
-                    if first.real_s <= submit.at
-                    and (end is None or submit.at <= end.real_s + BLIND_S + self.world.plan.hold_s)
+                    if first.real_s <= submit.at and (end is None or submit.at <= end.real_s + self.blind_s)
                 ]
                 if not seen:
                     self._violated(

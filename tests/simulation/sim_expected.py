@@ -10,7 +10,7 @@ STRUCK = (
     "answers_go_astray", "answers_nobody_asked_for", "operator_overloaded", "operator_congested", "operator_refuses",
     "receipts_go_astray", "orphan_receipts", "binds_refused", "operator_unbinds",
     "process_killed", "all_killed", "process_restarted", "clock_jumps", "struck_at_the_apology",
-    "store_slow", "store_down", "store_full", "commits_without_answer",
+    "store_slow", "store_down", "store_full", "node_cut_off", "commits_without_answer",
     "source_down", "texts_while_source_down", "source_slow", "source_hangs",
 )  # fmt: skip
 

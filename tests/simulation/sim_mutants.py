@@ -241,9 +241,9 @@ def hold_ignored() -> list[Patch]:
     promote = outbox.promote_held_txn
 
     def impatient(conn: Any, business_now: Any, now: Any, limit: int) -> int:
-        _set_due = sa.update(message).where(message.c.state == "held").values(not_before=business_now)
-        conn.execute(_set_due)
-        return promote(conn, business_now + timedelta(days=1), now, limit)
+        soon = sa.and_(message.c.state == "held", message.c.not_before < business_now + timedelta(minutes=1))
+        conn.execute(sa.update(message).where(soon).values(not_before=business_now))
+        return promote(conn, business_now, now, limit)
 
     return [(outbox, "promote_held_txn", impatient)]
 

@@ -60,6 +60,7 @@ class Disk:
         self.write_s, self.read_s = QUICK_WRITE_S, QUICK_READ_S
         self.down = False  # every call fails before it does anything
         self.full = False  # nothing can be written
+        self.cut_off: set[str] = set()  # nodes that cannot reach it
         self.torn = 0.0  # share of groups whose commit happens although the answer says it failed
         self.twice = 0.05  # share of groups that are rolled back and run again
         self.on_fault: Callable[[str], None] = lambda fault: None
@@ -121,7 +122,7 @@ class SimDatabase(Database):
     def _write(self) -> None:
         group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
         disk = self._disk
-        if disk.down or disk.full:
+        if disk.down or disk.full or self._life.name in disk.cut_off:
             results = [(job, _away(job)) for job in group]
         else:
             if disk.rng.random() < disk.twice:
@@ -145,8 +146,9 @@ class SimDatabase(Database):
             return
 
     def _read(self, job: _Job) -> None:
-        result = _away(job) if self._disk.down else self._run_one(job, write=False)
-        if not self._disk.down:
+        away = self._disk.down or self._life.name in self._disk.cut_off
+        result = _away(job) if away else self._run_one(job, write=False)
+        if not away:
             self._disk.look_at([(job, result)])
         self._life.callLater(0, self._fire, [(job, result)])
 

@@ -34,7 +34,7 @@ class Weather:
             # machines
             (self._process_killed, 4), (self._all_killed, 1), (self._process_restarted, 2), (self._clock_jumps, 2),
             # databases
-            (self._store_slow, 2), (self._store_down, 2), (self._store_full, 1), (self._commits_without_answer, 2),
+            (self._store_slow, 2), (self._store_down, 2), (self._store_full, 1), (self._node_cut_off, 2), (self._commits_without_answer, 2),
             (self._source_down, 2), (self._texts_while_source_down, 1), (self._source_slow, 2),
         )  # fmt: skip
         self._acts = [act for act, _ in strikes]
@@ -214,6 +214,14 @@ class Weather:
     def _store_full(self) -> None:
         self._flag("store_full", self._rng.uniform(0.5, 15), name="full")
 
+    def _node_cut_off(self) -> None:
+        """One machine loses its way to the store, longer than its lease perhaps; the others go on."""
+        node, cut_off = self._rng.choice(self._world.nodes), self._world.disk.cut_off
+        self._for(
+            "node_cut_off", self._rng.uniform(2, 22), lambda: cut_off.add(node.name),
+            lambda: cut_off.discard(node.name), node=node.name,
+        )  # fmt: skip
+
     def _commits_without_answer(self) -> None:
         self._flag("commits_without_answer", self._rng.uniform(1, 8), 0.3, 0.0, name="torn")
 
@@ -251,6 +259,7 @@ class Weather:
         world.history.add("weather", "clear_sky")
         disk = world.disk
         disk.down, disk.full, disk.torn = False, False, 0.0
+        disk.cut_off.clear()
         disk.write_s, disk.read_s = QUICK_WRITE_S, QUICK_READ_S
         world.network.unreachable.clear()
         world.network.latency_s = QUICK_S
