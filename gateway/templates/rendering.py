@@ -153,7 +153,7 @@ def _value(template: Template, name: str, given: Mapping[str, str], accents: Acc
 
 def _choice(placeholder: Placeholder, value: str, what: str) -> str:
     for choice in placeholder.choices:
-        if fold(choice).casefold() == fold(value).casefold():
+        if choice == value or _fold(choice).casefold() == _fold(value).casefold():
             return choice
     raise TemplateError(f"{what}: {value!r} is not one of {', '.join(placeholder.choices)}")
 
