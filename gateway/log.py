@@ -35,6 +35,8 @@ from gateway.settings import LogSettings
 NESTING_LIMIT = 4
 #: Fewer digits than this are a shortcode or a service number, not a person's.
 PERSONAL_DIGITS = 7
+#: A number that is hidden already: masked here, or replaced by the retention with a keyed hash.
+ANONYMISED = re.compile(r"\+?\d{1,5}\*{3}\d{3}|#[0-9a-f]{24}")
 
 _PHONE_KEYS = frozenset({"phone", "phone_raw", "number", "msisdn"})
 _INTERNATIONAL = re.compile(r"(?<![0-9A-Za-z])(\+?84[35789]\d{2})\d{3}(\d{3})(?![0-9A-Za-z])")
@@ -79,8 +81,11 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None, final: boo
 def mask_number(value: str) -> str:
     """A telephone number as a person may see it: "84905***456", "0905***456"; shortcodes and brandnames stay.
 
-    A field with more than a number in it ("A Nam 0905 123 456") is reduced to its digits: names are personal too.
+    A field with more than a number in it ("A Nam 0905 123 456") is reduced to its digits: names are personal too. What
+    the retention has put in a number's place (docs/retention.md) stays: it tells nobody whose it was.
     """
+    if ANONYMISED.fullmatch(value):
+        return value
     digits = "".join(character for character in value if character.isdigit())
     if len(digits) < PERSONAL_DIGITS:
         return value

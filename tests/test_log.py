@@ -60,6 +60,9 @@ class Log:
         ("8083", "8083"),
         ("19001080", "19***080"),
         ("MotcuaSMS", "MotcuaSMS"),
+        ("84905***456", "84905***456"),
+        ("#0f1e2d3c4b5a69788796a5b4", "#0f1e2d3c4b5a69788796a5b4"),
+        ("#0905123456", "0905***456"),
         ("", ""),
     ],
 )
@@ -71,6 +74,7 @@ def test_mask_number(given_number: str, masked: str) -> None:
 def test_a_masked_number_hides_at_least_three_digits(number: str) -> None:
     masked = mask_number(number)
     assert "***" in masked
+    assert mask_number(masked) == masked
     assert sum(character.isdigit() for character in masked) <= len(number.lstrip("+")) - 3
 
 

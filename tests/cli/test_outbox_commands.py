@@ -24,7 +24,7 @@ from gateway.store.schema import message, message_part
 from gateway.store.waiting import keep_receipts_txn, orphan_receipts_txn
 
 Run = Callable[..., Result]
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC)  # ages below are told to the hour: a busy machine may take minutes from here to there
 NUMBER = "84912000111"
 
 
@@ -113,10 +113,11 @@ def run(sqlite_store_url: str, tmp_path: Path) -> Run:
 
 def test_status_shows_what_waits_and_how_long(run: Run) -> None:
     lines = [line.split() for line in run("status").output.splitlines()]
-    assert ["viettel", "queued", "3", "4", "7", "h", "05", "min", "the", "operator", "(bind,", "licence)"] in lines
+    [queued] = [line for line in lines if line[:2] == ["viettel", "queued"]]
+    assert (queued[2:6], queued[7:]) == (["3", "4", "7", "h"], ["min", "the", "operator", "(bind,", "licence)"])
     assert [line for line in lines if line[:4] == ["viettel", "accepted", "1", "1"]]
     assert [line for line in lines if line[:2] == ["node-1", "alive"]]
-    assert [line for line in lines if line[:5] == ["node-2", "ended", "1", "h", "00"]]
+    assert [line for line in lines if line[:4] == ["node-2", "ended", "1", "h"]]
     assert "Receipts that match no message yet: 1; given up as orphans: 1" in run("status").output
 
 
