@@ -246,7 +246,12 @@ def _match_doubt(
     settled: list[int] = []
     left: list[IncomingReceipt] = []
     told = _told_by_time(batch, candidates, receipts)
+    by_id: dict[tuple[str, str], PartRow] = {}
     for receipt in receipts:
+        named = receipt.route, receipt.smsc_message_id
+        if receipt.smsc_message_id and named in by_id:  # told twice, or first as under way and then as delivered
+            batch.apply_receipt(by_id[named], receipt)
+            continue
         handset = receipt.route, receipt.destination_addr
         sure = receipt.user_message_reference is not None or handset in told
         part = _doubtful_part(batch, candidates.get(handset, []), receipt) if sure else None
@@ -258,6 +263,7 @@ def _match_doubt(
         part.changed_id = True
         batch.parts[part.message_id][part.part] = part
         batch.apply_receipt(part, receipt)
+        by_id[named] = part
         settled.append(part.message_id)
     return settled, left
 

@@ -194,6 +194,21 @@ def test_receipts_by_time_settle_a_doubtful_message_when_there_is_one_for_each_p
     assert (box.state(number), box.waiting()) == ("delivered", [])
 
 
+def test_a_receipt_that_is_doubled_in_one_batch_settles_one_part(box: Outbox) -> None:
+    """It took the part of another receipt, or one that the SMSC never had."""
+    (number,) = box.sent("1", parts=3)
+    box.lapse()
+    box.receive(receipt("Z1"), receipt("Z2"), receipt("Z2"), receipt("Z3"))
+    assert (box.state(number), box.waiting()) == ("delivered", [])
+    assert [box.part(number, part).smsc_message_id for part in (1, 2, 3)] == ["Z1", "Z2", "Z3"]
+
+
+def test_an_intermediate_receipt_and_the_final_one_in_one_batch_are_of_one_part(box: Outbox) -> None:
+    (number,) = in_doubt(box, "1")
+    box.receive(receipt("Z1", None), receipt("Z1"))
+    assert (box.state(number), box.waiting()) == ("delivered", [])
+
+
 def test_a_receipt_by_time_does_not_choose_between_two_messages_in_doubt(box: Outbox) -> None:
     older, newer = in_doubt(box, "1", "2")
     box.receive(receipt("Z2"))
