@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, TextIO
 
 import sim_past
-from sim_agency import ENDED, SimDossier, Snapshot
+from sim_agency import ENDED, LATE_S, SimDossier, Snapshot
 from sim_operator import ALL_PARTS, Submit
 from sim_plan import CLOCK_ERROR_S
 from sim_world import World
@@ -306,6 +306,8 @@ class _Judge:
         """A notice has an entry into its state; it leaves after the hold, and not long after the state was left."""
         if len(rows) > sum(1 + len({snap.phone for snap in span[2]}) - 1 for span in entries):
             self._violated("nothing announced twice (1)", f"{dossier.code}: {len(rows)} {kind}, {len(entries)} entries")
+        slack_s = 2 * CLOCK_ERROR_S if self.world.history.seen["weather/clock_jumps"] else 1.0
+        slack_s += LATE_S if self.world.plan.late_rows else 0.0
         for row in rows:
             for submit in self.accepted[row.id]:
                 seen = [
@@ -318,7 +320,7 @@ class _Judge:
                         "no notice that is not due", f"{_name(row)} left at {submit.business}, entries {entries}"
                     )
                 elif all(
-                    submit.business < first.at + timedelta(seconds=self.world.plan.hold_s - 2 * CLOCK_ERROR_S)
+                    submit.business < first.at + timedelta(seconds=self.world.plan.hold_s - slack_s)
                     for first, _ in seen
                 ):
                     self._violated("the hold", f"{_name(row)} left at {submit.business}")
