@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import IncomingReceipt, SubmitOutcome
 from gateway.mt.hooks import ReplyHooks
-from gateway.store.claims import Claim, claim_txn
+from gateway.store.claims import Claim, claim_txn, release_strays_txn
 from gateway.store.outcomes import Recorded, record_outcomes_txn
 from gateway.store.portability import reroute_txn
 from gateway.store.receipts import ReceiptsRecorded, record_receipts_txn
@@ -32,6 +32,7 @@ class CycleRequest:
     limit_parts: int  # 0: claim nothing
     now: datetime
     business_now: datetime
+    in_hand: frozenset[int] | None = None  # after a claim without an answer: what the lane knows of, the rest goes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ def cycle_txn(conn: Connection, request: CycleRequest, hooks: ReplyHooks) -> Cyc
     if request.receipts:
         receipts = record_receipts_txn(conn, request.receipts, request.now)
         told += hooks.settled_txn(conn, receipts.settled, request.now)
+    if request.in_hand is not None:
+        release_strays_txn(conn, request.node, request.in_hand, request.now, request.now, route=request.route)
     claim = claim_txn(
         conn,
         route=request.route,

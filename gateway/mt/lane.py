@@ -68,7 +68,9 @@ class Lane:
     ) -> None:
         self.route = route
         self.binds = tuple(binds)
-        self.recorder = Recorder(reactor, clock, db, route, lease.node, hooks, self._on_claim, self._on_failed)
+        self.recorder = Recorder(
+            reactor, clock, db, route, lease.node, hooks, self._on_claim, self._on_failed, lambda: self.in_hand
+        )
         self._reactor = reactor
         self._clock = clock
         self._lease = lease

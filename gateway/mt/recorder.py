@@ -46,6 +46,7 @@ class Recorder:
         node: the claimant, see :func:`gateway.store.nodes.node_id`.
         on_claim: gets what was claimed, after the commit; called after every transaction.
         on_failed: gets the messages that receipts have ended as failures, after the commit.
+        in_hand: every message that the lane knows of.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Recorder:
         hooks: ReplyHooks,
         on_claim: Callable[[Claim, int], None],
         on_failed: Callable[[int], None],
+        in_hand: Callable[[], frozenset[int]],
     ) -> None:
         self.busy = False
         self._reactor = reactor
@@ -68,6 +70,8 @@ class Recorder:
         self._hooks = hooks
         self._on_claim = on_claim
         self._on_failed = on_failed
+        self._in_hand = in_hand
+        self._claim_unanswered = False  # the store may have claimed for us what we do not know of
         self._log = log.bind(route=route)
         self._outcomes: list[SubmitOutcome] = []
         self._in_store: tuple[SubmitOutcome, ...] = ()
@@ -137,6 +141,7 @@ class Recorder:
             limit_parts,
             self._clock.now(),
             self._clock.business_now(),
+            self._in_hand() if self._claim_unanswered and limit_parts > 0 else None,
         )
         done = self._db.run("mt_cycle", cycle_txn, request, self._hooks)
         done.addCallbacks(self._committed, self._failed, callbackArgs=(limit_parts,), errbackArgs=(limit_parts,))
@@ -145,6 +150,7 @@ class Recorder:
     def _committed(self, result: CycleResult, limit_parts: int) -> None:
         self.busy = False
         self._in_store = ()
+        self._claim_unanswered = self._claim_unanswered and limit_parts <= 0
         self._answer_receipts(CommandStatus.ESME_ROK)
         self._log_result(result)
         for change in (*result.recorded.others, *result.receipts.others):
@@ -174,6 +180,7 @@ class Recorder:
     def _failed(self, failure: Failure, limit_parts: int) -> None:
         self.busy = False
         batch, self._in_store = self._in_store, ()
+        self._claim_unanswered = self._claim_unanswered or limit_parts > 0
         receipts = len(self._receipts_in_store)
         self._answer_receipts(CommandStatus.ESME_RX_T_APPN)
         if failure.check(StoreError) and not failure.check(StaleStateError):

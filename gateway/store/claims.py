@@ -190,16 +190,20 @@ def _claimed(row: Sequence[Any], done: dict[int, tuple[int, ...]]) -> ClaimedMes
     )
 
 
-def release_strays_txn(conn: Connection, node: str, known: Collection[int], before: datetime, now: datetime) -> int:
+def release_strays_txn(
+    conn: Connection, node: str, known: Collection[int], before: datetime, now: datetime, route: str | None = None
+) -> int:
     """Give back what this node has claimed without knowing of it: sending → queued. Returns how many.
 
     A claim whose commit was answered by a lost connection may have been carried out. Nothing of it was sent, because
     the sender never heard of it. ``known`` is everything that the sender has in hand; ``before`` keeps off claims that
-    are just being made.
+    are just being made. ``route``: only one operator's.
     """
     mine = sa.select(message.c.id).where(
         state_is(MessageState.SENDING), message.c.node == node, message.c.state_at < before
     )
+    if route is not None:
+        mine = mine.where(message.c.route == route)
     strays = sorted({number for (number,) in conn.execute(mine)} - set(known))
     if not strays:
         return 0

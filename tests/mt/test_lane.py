@@ -9,7 +9,9 @@ import pytest
 from inline_db import InlineDatabase
 from messages import NOW
 from mt_rig import Rig, operator_settings
+from twisted.python.failure import Failure
 
+from gateway.errors import StoreError
 from gateway.model import MessageKind
 from gateway.mt.hooks import ReplyHooks
 from gateway.smpp.constants import CommandStatus
@@ -236,6 +238,28 @@ def test_outcomes_wait_for_the_store_and_nothing_is_sent_meanwhile(db: InlineDat
     db.broken = False
     rig.turn(1.1)
     assert rig.states(ids) == ["accepted"] * 3 + ["sending"] * 2
+
+
+def test_claims_without_an_answer_do_not_add_up(db: InlineDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit happens and its answer is lost, again and again: no more is claimed than the window holds (invariant 2)."""
+    rig = Rig(db, operator_settings({"window": 2})).start()
+    run = db.run
+
+    def torn(desc: str, *about: Any) -> Any:
+        done = run(desc, *about)
+        return (
+            done.addCallback(lambda _: Failure(StoreError(f"{desc}: connection lost"))) if desc == "mt_cycle" else done
+        )
+
+    monkeypatch.setattr(db, "run", torn)
+    ids = rig.add(*[str(n) for n in range(9)])
+    rig.turn(4.0)
+    assert rig.states(ids).count("sending") == 2
+    assert rig.esme.sent == []
+    monkeypatch.undo()
+    rig.turn(2.0)
+    assert len(rig.esme.sent) == 2
+    assert rig.states(ids).count("sending") == 2
 
 
 def test_a_slow_store_makes_larger_batches(db: InlineDatabase) -> None:
