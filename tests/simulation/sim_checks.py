@@ -190,7 +190,7 @@ class _Judge:
                 self._violated(
                     "nothing lost", f"{_name(row)} is {row.state}, the operator has {len(parts)} of {row.parts} parts"
                 )
-            if row.state in ("cancelled", "blocked") and parts:
+            if row.state in ("cancelled", "blocked") and parts and not row.possible_duplicate:
                 self._violated("cancelled ones never leave", f"{_name(row)} is {row.state} and the operator has it")
             if (
                 row.state == "expired"
