@@ -113,6 +113,10 @@ class _Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self.messages = {row.id: row for row in world.disk.rows(MESSAGES)}
+        parts = world.disk.rows(
+            "SELECT message_id, smsc_message_id FROM message_part WHERE smsc_message_id IS NOT NULL"
+        )
+        self._told = {(row.message_id, row.smsc_message_id) for row in parts}
         self.accepted: dict[int, list[Submit]] = defaultdict(list)
         self.blind_s = BLIND_S + world.plan.hold_s if world.plan.stormy else FAIR_BLIND_S
         self.strangers: list[Submit] = []
@@ -134,11 +138,12 @@ class _Judge:
         if not fitting:
             self.strangers.append(submit)
             return
-        # The same text twice to one number: the one that claims to have left, and has fewer of this part so far. What was
-        # cancelled and left all the same is seen at the wire.
+        # The same text twice to one number: the one that was told this id, else the one that claims to have left, and has fewer
+        # of this part so far. What was cancelled and left all the same is seen at the wire.
         row = min(
             fitting,
             key=lambda row: (
+                (row.id, submit.message_id) not in self._told,
                 row.state in ("cancelled", "blocked"),
                 sum(other.part == submit.part for other in self.accepted[row.id]),
             ),
