@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from inline_db import InlineDatabase
-from messages import NOW
+from messages import NOW, receipt
 from mt_rig import Rig, operator_settings
 from twisted.python.failure import Failure
 
 from gateway.errors import StoreError
 from gateway.model import MessageKind
 from gateway.mt.hooks import ReplyHooks
+from gateway.mt.lane import BUSY_INTERVAL_S, POLL_INTERVAL_S
+from gateway.mt.recorder import BATCH_LIMIT
 from gateway.smpp.constants import CommandStatus
 from gateway.smpp.pdu import SubmitSm, SubmitSmResp
 
@@ -401,3 +403,46 @@ def test_stale_messages_are_not_sent(db: InlineDatabase) -> None:
 
 def _accepted(message_id: str) -> Any:
     return SubmitSmResp(message_id=message_id)
+
+
+def test_after_a_claim_that_brought_something_the_queue_is_looked_at_again_at_once(db: InlineDatabase) -> None:
+    """Messages that another process inserts do not wait for the slow look each time."""
+    rig = Rig(db).start()
+    rig.box.add("1")
+    rig.turn(POLL_INTERVAL_S)
+    assert len(rig.esme.sent) == 1
+    rig.box.add("2")
+    rig.turn(BUSY_INTERVAL_S)
+    assert len(rig.esme.sent) == 2
+    rig.turn(BUSY_INTERVAL_S)  # finds nothing: back to the slow pace
+    rig.box.add("3")
+    rig.turn(BUSY_INTERVAL_S)
+    assert len(rig.esme.sent) == 2
+    rig.turn(POLL_INTERVAL_S)
+    assert len(rig.esme.sent) == 3
+
+
+def test_nothing_is_claimed_while_more_has_come_than_one_transaction_takes(db: InlineDatabase) -> None:
+    """Back-pressure: a store that falls behind with receipts is given no new messages to send."""
+    rig = Rig(db).start()
+    db.hold()
+    statuses: list[int] = []
+    for number in range(BATCH_LIMIT + 2):  # the first goes to the store alone
+        rig.lane.receipt(receipt(f"x{number}"), statuses.append)
+        if number == 0:
+            rig.turn()
+    rig.add("1")
+    assert rig.lane.recorder.behind
+    recorded_before: list[int] = []
+    submit = rig.esme.submit
+
+    def watch(pdu: Any, token: Any) -> None:
+        recorded_before.append(len(statuses))
+        submit(pdu, token)
+
+    rig.esme.submit = watch  # type: ignore[method-assign]
+    db.release()
+    rig.turn()
+    assert not rig.lane.recorder.behind
+    assert statuses == [S.ESME_ROK] * (BATCH_LIMIT + 2)
+    assert recorded_before == [BATCH_LIMIT + 2], "the transaction that took as much as it could claimed nothing"

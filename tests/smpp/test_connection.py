@@ -32,6 +32,7 @@ from gateway.smpp.pdu import (
     BindTransceiver,
     BindTransceiverResp,
     BindTransmitter,
+    DataSm,
     DeliverSm,
     DeliverSmResp,
     EnquireLink,
@@ -356,6 +357,36 @@ def test_too_many_unanswered_requests_are_throttled() -> None:
     esme.send_request(SUBMIT, 1.0, 3)
     [event] = carry(esme, smsc)
     assert isinstance(event, RequestReceived)
+
+
+@pytest.mark.parametrize("status", [CommandStatus.ESME_ROK, CommandStatus.ESME_RX_T_APPN])
+@pytest.mark.parametrize("request_pdu", [SUBMIT, DataSm(destination_addr="1")])
+def test_acknowledging_is_answering_with_a_status_alone(request_pdu: Any, status: CommandStatus) -> None:
+    answers = []
+    for way in ("acknowledge", "send_response"):
+        esme, smsc = bound_pair()
+        esme.send_request(request_pdu, 1.0, "token")
+        [event] = carry(esme, smsc)
+        assert isinstance(event, RequestReceived)
+        if way == "acknowledge":
+            smsc.acknowledge(event.pdu, status)
+        else:
+            smsc.send_response(make_response(event.pdu, status), event.pdu)
+        assert smsc.unanswered_incoming == frozenset()
+        answers.append(smsc.data_to_send())
+    assert answers[0] == answers[1]
+
+
+def test_only_the_very_request_can_be_acknowledged_and_only_once() -> None:
+    esme, smsc = bound_pair()
+    esme.send_request(SUBMIT, 1.0, "token")
+    [event] = carry(esme, smsc)
+    assert isinstance(event, RequestReceived)
+    with pytest.raises(LocalProtocolError, match="waits for an answer"):
+        smsc.acknowledge(event.pdu._replace(), 0)  # of an earlier connection, with the same number
+    smsc.acknowledge(event.pdu, 0)
+    with pytest.raises(LocalProtocolError, match="waits for an answer"):
+        smsc.acknowledge(event.pdu, 0)
 
 
 # Streams
