@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from gateway.jobs import housekeeping, rules
 from gateway.mo import receiver, responder
-from gateway.mt import cycle, lease, service
+from gateway.mt import cycle, service
 from gateway.mt.lane import Lane
 from gateway.mt.recorder import Recorder
 from gateway.mt.throttle import Licence
@@ -158,12 +158,6 @@ def replies_sent_again() -> list[Patch]:
         return resend(conn, *about)
 
     return [(doubt, "resend_doubtful_txn", eager)]
-
-
-@_mutant
-def lapsed_lease_ignored() -> list[Patch]:
-    """A process that was away goes on sending what another may have taken over."""
-    return [(lease.NodeLease, "held", lambda self, now: True)]
 
 
 # -- licence -----------------------------------------------------------------------------------------------------------
