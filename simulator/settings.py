@@ -1,6 +1,7 @@
 """What the simulator can be told, and what it does when it is told nothing.
 
 Each default has its reason in its description. ``config/simulator.yaml`` shows the sections, docs/simulator.md explains them.
+The file is long because it is the list of all settings.
 """
 
 from __future__ import annotations

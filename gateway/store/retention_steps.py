@@ -1,7 +1,7 @@
 """The steps of retention, one for each table that holds personal data or grows: what is looked at, what is due, what is done.
 
 An open message, a query that is not answered or whose charge is not settled, and a dossier that may still call for a notice are
-never touched. The order of :data:`STEPS` is the order in which they run.
+never touched. The order of :data:`STEPS` is the order in which they run. The file is long because it is a list of tables.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Conventions: ids are 64-bit; codes, states and SMSC message ids are text, exactly as given; datetimes are aware and in
 UTC (``UtcDateTime``); business time (``not_before``, ``expires_at``, ``due_at``) and system time are named in the comments.
+The file is long because it is the list of all tables.
 """
 
 from __future__ import annotations

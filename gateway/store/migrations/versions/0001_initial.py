@@ -1,4 +1,4 @@
-"""The first schema: outbox, inbox, ledger, dossiers as last seen, nodes and jobs."""
+"""The first schema: outbox, inbox, ledger, dossiers as last seen, nodes and jobs. Long, because every table of it is here once more."""
 
 from __future__ import annotations
 
