@@ -11,7 +11,8 @@ Only the dossier's state counts (F16): there is no other way into the outbox. Th
 *History*: what a source shows that is older than the start of announcing. It is recorded, not announced.
 *Further request*: a dossier that waits for papers gets another supplement request; that is announced as an entry is.
 
-The settings that count are those of the day (:meth:`RuleBook.on`). docs/notices.md has the whole table. The file is long because it is that one table.
+The settings that count are those of the day (:meth:`RuleBook.on`). docs/notices.md has the whole table.
+The file is long because it is that one table.
 """
 
 from __future__ import annotations
