@@ -1,6 +1,8 @@
 """The judgement after a run: the operators' record against the agencies' history against the store.
 
 Nothing here asks the gateway what it thinks: the store is read as an auditor would, with SQL.
+
+The file is long because all verdicts rest on one attribution of submits to messages, and are read together.
 """
 
 from __future__ import annotations
