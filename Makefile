@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 FUZZ_SECONDS ?= 60
+# Test files go to so many processes; most of what tests do is wait for other processes.
+TEST_WORKERS ?= auto
 STAMP := $(VENV)/.installed
 
 .PHONY: install demo demo-keep test lint fuzz clean help
@@ -31,7 +33,7 @@ demo-keep: $(STAMP)
 	$(VENV)/bin/python -m demo --keep
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest --cov --cov-report=term
+	$(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
