@@ -82,15 +82,18 @@ def _record_txn(conn: Connection, admissions: Sequence[Admission]) -> list[Recor
     """MOs of one Vietnamese day: one count of what their senders sent before serves all."""
     known = _known_txn(conn, admissions)
     first: dict[str, Admission] = {}  # by key: MOs that are new
+    copies: list[Admission | None] = []  # what each repeats of those before it; one that comes after it does not count
     for admission in admissions:
         repeated = admission.mo.dedupe_key in known or _copy_of(admission, known) is not None
-        if not repeated and _fresh_copy_of(admission, first) is None:
+        copy = _fresh_copy_of(admission, first)
+        copies.append(copy)
+        if not repeated and copy is None:
             first[admission.mo.dedupe_key] = admission
     counts = _Counts(conn, list(first.values()))
     ids = _insert_mos_txn(conn, list(first.values()))
     _open_charges_txn(conn, [(ids[key], admission) for key, admission in first.items() if key in ids])
     recorded: list[RecordedMo] = []
-    for admission in admissions:
+    for admission, of_fresh in zip(admissions, copies, strict=True):
         key = admission.mo.dedupe_key
         if first.get(key) is admission and key in ids:
             today, errors, burst = counts.of_next(admission)
@@ -98,7 +101,6 @@ def _record_txn(conn: Connection, admissions: Sequence[Admission]) -> list[Recor
             asked = (admission.service, admission.result, admission.code)
             recorded.append(RecordedMo(ids[key], True, state, admission.mo, *asked, today, errors, burst))
             continue
-        of_fresh = None if first.get(key) is admission else _fresh_copy_of(admission, first)
         recorded.append(_repeated_txn(conn, admission, known, of_fresh))
     return recorded
 

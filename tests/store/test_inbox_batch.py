@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from inbox_kit import DAY, NOW, admission, answer_to, count
 from inline_db import InlineDatabase
@@ -52,7 +52,13 @@ mos = st.builds(
 )
 
 
+QUERY = {"source_addr": "84905000001", "content": "MCKH 0101701234"}
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(
+    before=[], together=[at(0, **QUERY), at(45, **QUERY), at(61, **QUERY)]
+)  # the second repeats the first, not the third
 @given(before=st.lists(mos, max_size=4), together=st.lists(mos, max_size=8))
 def test_a_batch_is_as_one_after_the_other(
     sqlite_template: Path, tmp_path: Path, before: list[Admission], together: list[Admission]
