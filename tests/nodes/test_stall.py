@@ -41,8 +41,9 @@ def test_a_node_that_was_stopped_gives_back_what_it_had_in_hand(nodes_lab: Nodes
     assert len(lab.record("submit")) == submits
     assert lab.taken(handsets) == dict.fromkeys(handsets, 1)
 
-    # And it works on, with its share.
-    more = lab.announce(60)
+    # And it works on: alone, for which of two is quicker is chance.
+    assert lab.nodes["goes-on"].terminate() == 0
+    more = lab.announce(20)
     lab.wait_until_ended(more)
     lab.check_each_once(more)
-    assert set(lab.senders(more)) == {"stalls-1", "goes-on-1"}
+    assert set(lab.senders(more)) == {"stalls-1"}
