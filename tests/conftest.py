@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import postgres_server
 import pytest
 import sqlalchemy as sa
@@ -17,6 +18,11 @@ from gateway.store import migrate
 
 #: Continuous integration must not pass because a peer is missing.
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+# The same examples every time, where a change is judged; others at every run of a developer, who can look at what they find.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if IN_CI:
+    hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
