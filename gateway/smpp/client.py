@@ -211,24 +211,19 @@ class EsmeClient:
         Give the very ``request`` that ``on_request`` brought. Without it the number must do; one that also waited on an
         earlier connection is then ambiguous, and the answer is dropped rather than given to the wrong message.
         """
-        if self._protocol is not None and self._connection is not None:
-            try:
-                if request is not None or response.sequence_number not in self._orphans:
-                    self._connection.send_response(response, request)
-                    self._protocol.wake()
-                    if self.state == "draining":
-                        self._drain_further()
-                    return True
-            except LocalProtocolError as error:
-                self._log.info("reply_dropped", reason=str(error))
-        self.counters.dropped_replies += 1
-        return False
+        if request is None and response.sequence_number in self._orphans:
+            self.counters.dropped_replies += 1
+            return False
+        return self._answer(lambda connection: connection.send_response(response, request))
 
     def acknowledge(self, request: Pdu, command_status: int) -> bool:
         """Answer a request with nothing but a command_status, as :meth:`reply` does with a response; at a third of its cost."""
+        return self._answer(lambda connection: connection.acknowledge(request, command_status))
+
+    def _answer(self, send: Callable[[Connection], object]) -> bool:
         if self._protocol is not None and self._connection is not None:
             try:
-                self._connection.acknowledge(request, command_status)
+                send(self._connection)
                 self._protocol.wake()
                 if self.state == "draining":
                     self._drain_further()

@@ -125,34 +125,37 @@ def mos_of_txn(conn: Connection, number: str, limit: int) -> list[int]:
 
 
 def _replies_txn(conn: Connection, mo_id: int) -> tuple[StoryReply, ...]:
-    replies = []
     handed_on = sa.select(message_key.c.message_id).where(
         message_key.c.source == "mo_forward", message_key.c.receipt_code == str(mo_id)
     )
     query = sa.select(message).where(sa.or_(message.c.mo_id == mo_id, message.c.id.in_(handed_on)))
     query = query.order_by(message.c.id)
-    for row in conn.execute(query).all():
-        parts = conn.execute(
-            sa.select(message_part).where(message_part.c.message_id == row.id).order_by(message_part.c.part)
-        ).all()
-        replies.append(
-            StoryReply(
-                id=row.id,
-                kind=MessageKind(row.kind).value,
-                state=row.state,
-                reason=row.reason,
-                template=f"{row.template_id} ({row.template_version})",
-                text=row.text,
-                coding=row.coding,
-                route=row.route,
-                source_addr=row.source_addr,
-                destination_addr=row.destination_addr,
-                decision=row.charge_decision,
-                link=row.charge_link,
-                attempts=row.attempts,
-                created_at=row.created_at,
-                state_at=row.state_at,
-                parts=tuple(StoryPart(**{name: getattr(part, name) for name in StoryPart.__slots__}) for part in parts),
-            )
+    return tuple(
+        StoryReply(
+            id=row.id,
+            kind=MessageKind(row.kind).value,
+            state=row.state,
+            reason=row.reason,
+            template=f"{row.template_id} ({row.template_version})",
+            text=row.text,
+            coding=row.coding,
+            route=row.route,
+            source_addr=row.source_addr,
+            destination_addr=row.destination_addr,
+            decision=row.charge_decision,
+            link=row.charge_link,
+            attempts=row.attempts,
+            created_at=row.created_at,
+            state_at=row.state_at,
+            parts=parts_of_txn(conn, row.id),
         )
-    return tuple(replies)
+        for row in conn.execute(query).all()
+    )
+
+
+def parts_of_txn(conn: Connection, message_id: int) -> tuple[StoryPart, ...]:
+    """What became of each submit_sm of a message, in order; a part without an entry has not left."""
+    query = sa.select(message_part).where(message_part.c.message_id == message_id).order_by(message_part.c.part)
+    return tuple(
+        StoryPart(**{name: getattr(part, name) for name in StoryPart.__slots__}) for part in conn.execute(query)
+    )

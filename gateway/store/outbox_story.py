@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import MessageState
-from gateway.store.mo_story import StoryPart
-from gateway.store.schema import message, message_key, message_part, node, waiting_receipt
+from gateway.store.mo_story import StoryPart, parts_of_txn
+from gateway.store.schema import message, message_key, node, waiting_receipt
 from gateway.store.states import state_is
 from gateway.store.waiting import ORPHAN, WAITING
 
@@ -138,12 +138,8 @@ def message_story_txn(conn: Connection, message_id: int) -> MessageStory | None:
     row = conn.execute(sa.select(message).where(message.c.id == message_id)).first()
     if row is None:
         return None
-    query = sa.select(message_part).where(message_part.c.message_id == message_id).order_by(message_part.c.part)
-    parts = tuple(
-        StoryPart(**{name: getattr(part, name) for name in StoryPart.__slots__}) for part in conn.execute(query)
-    )
     values = {name: getattr(row, name) for name in MessageStory.__slots__ if name != "parts"}
-    return MessageStory(**values, parts=parts)
+    return MessageStory(**values, parts=parts_of_txn(conn, message_id))
 
 
 def messages_to_txn(conn: Connection, number: str, since: datetime, limit: int) -> list[int]:
