@@ -224,13 +224,7 @@ def main() -> None:
     parser.add_argument("--profile", metavar="OPTIONS", help='profile the daemon: "-r 200 -d 10 -f raw -o FILE"')
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    figures = measure(arguments)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    width = max(len(key) for key in figures)
-    for key, value in figures.items():
-        print(f"{key:<{width}}  {value}")
+    rig.show(measure(arguments), as_json=arguments.json)
 
 
 if __name__ == "__main__":

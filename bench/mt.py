@@ -17,7 +17,6 @@ measure this program as well: it costs more than the daemon's own work.) A run i
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import subprocess
 import sys
@@ -246,13 +245,7 @@ def main() -> None:
     parser.add_argument("--profile", metavar="FILE", help="py-spy's raw profile of the daemon while it works")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    figures = measure(arguments)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    width = max(len(key) for key in figures)
-    for key, value in figures.items():
-        print(f"{key:<{width}}  {value}")
+    rig.show(measure(arguments), as_json=arguments.json)
 
 
 if __name__ == "__main__":

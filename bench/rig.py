@@ -5,6 +5,7 @@ Figures of one run are only comparable with others of the same machine and minut
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -179,3 +180,13 @@ def gateway_config(store_url: str, host: str, port: int, *, window: int, licence
         },
         **more,
     }
+
+
+def show(figures: dict[str, Any], *, as_json: bool) -> None:
+    """Print the figures of a run: one JSON object, or a line for each."""
+    if as_json:
+        print(json.dumps(figures))
+        return
+    width = max(len(key) for key in figures)
+    for key, value in figures.items():
+        print(f"{key:<{width}}  {value}")

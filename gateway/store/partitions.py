@@ -13,7 +13,6 @@ Everything works with rows in message_default, only slower; :func:`prepare_txn` 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -145,16 +144,6 @@ def _create(conn: Connection, month: Month) -> None:
         f"INSERT INTO {name} SELECT * FROM strays"
     )
     conn.exec_driver_sql(f"ALTER TABLE message ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})")
-
-
-def last_month(months: Sequence[Month]) -> Month | None:
-    """The last of those that follow each other without a gap from the first on."""
-    found: Month | None = None
-    for month in months:
-        if found is not None and month != found.next():
-            break
-        found = month
-    return found
 
 
 @dataclass(frozen=True, slots=True)
